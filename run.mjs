@@ -1,7 +1,7 @@
 /**
  * Runs the steps of the scripts in package.json, one after the other until one fails:
  *
- *   node run.mjs check | unit | infrastructure | test  [pattern …] [flags of Jest]
+ *   node run.mjs check | unit | infrastructure | published | test  [pattern …] [flags of Jest]
  *
  * Patterns select infrastructure suites (for `unit`: unit tests) by a part of the path:
  * a family such as `redis-failover`, or a file of it such as `redis-failover/keys`. SIGINT and SIGTERM are
@@ -22,27 +22,41 @@ const STOP_TIMEOUT_MS = 20_000;
 const SERVERS_TIMEOUT_MS = 10_000;
 const REMOVAL_TIMEOUT_MS = 10_000;
 const POLL_MS = 50;
+const SHELL_POLL_MS = 250;
 
-/** The tests that a pattern selects from: those of the suites, or all others. */
+/** The tests of the packed packages, which fetch what a stranger would install. */
+const PUBLISHED = 'packages/suites/published/';
+
+/** The tests that a pattern selects from: those of the suites, those of the packed packages, or all others. */
 const kinds = {
-  infrastructure: { project: ['infrastructure'], flags: ['--runInBand'], isOf: isOfSuites },
+  infrastructure: {
+    project: ['infrastructure'],
+    // Most tests wait more than they compute; those that measure time state `@alone`.
+    flags: ['--maxWorkers', process.env['HOLDFAST_WORKERS'] ?? '2'],
+    isOf: isOfSuites,
+  },
   unit: {
     project: ['unit', 'tidy'],
     flags: ['--maxWorkers', '2'],
-    isOf: (path) => !isOfSuites(path),
+    isOf: (path) => !path.startsWith('packages/suites/'),
+  },
+  published: {
+    project: ['published'],
+    flags: ['--runInBand'],
+    isOf: (path) => path.startsWith(PUBLISHED),
   },
 };
 
 function isOfSuites(path) {
-  return path.startsWith('packages/suites/');
+  return path.startsWith('packages/suites/test/');
 }
 
 function testFiles({ isOf }) {
-  return readdirSync(join(root, 'packages')).flatMap((name) => {
-    const folder = join(root, 'packages', name, 'test');
-    if (!existsSync(folder)) return [];
-    return readdirSync(folder, { recursive: true })
-      .map((path) => `packages/${name}/test/${path.split(sep).join('/')}`)
+  const folders = readdirSync(join(root, 'packages')).map((name) => `packages/${name}/test/`);
+  return [...folders, PUBLISHED].flatMap((folder) => {
+    if (!existsSync(join(root, folder))) return [];
+    return readdirSync(join(root, folder), { recursive: true })
+      .map((path) => folder + path.split(sep).join('/'))
       .filter((path) => path.endsWith('.test.ts') && isOf(path));
   });
 }
@@ -87,6 +101,7 @@ function rejectPattern(pattern, kind, files) {
 function jest(kind, { patterns, flags }, report = `reports/${kind}`) {
   const { project, flags: own } = kinds[kind];
   return {
+    title: kind === 'infrastructure' ? 'the suites on real servers' : `the tests: ${kind}`,
     command: process.execPath,
     args: [
       '--experimental-vm-modules',
@@ -100,12 +115,13 @@ function jest(kind, { patterns, flags }, report = `reports/${kind}`) {
       join(tmpdir(), 'holdfast-jest'),
       ...flags,
     ],
-    env: { HOLDFAST_REPORT: report },
+    env: { HOLDFAST_REPORT: report, HOLDFAST_PROGRESS: kind === 'infrastructure' ? '1' : '0' },
   };
 }
 
-const step = (command, ...args) => ({ command, args, env: {} });
-const tool = (name, ...args) => step(join(root, 'node_modules', '.bin', name), ...args);
+const step = (title, command, ...args) => ({ title, command, args, env: {} });
+const tool = (name, ...args) =>
+  step([name, ...args].join(' '), join(root, 'node_modules', '.bin', name), ...args);
 const none = { patterns: [], flags: [] };
 const check = (report) => [
   tool('oxlint'),
@@ -115,6 +131,7 @@ const check = (report) => [
 ];
 const total = () =>
   step(
+    'the sum of both reports',
     process.execPath,
     'packages/report/src/bin/total-main.ts',
     'reports/unit/run.json',
@@ -129,6 +146,7 @@ const plans = {
   infrastructure: (argv) => [
     jest('infrastructure', parsePatterns(argv, 'infrastructure'), reportFolder),
   ],
+  published: (argv) => [jest('published', parsePatterns(argv, 'published'), reportFolder)],
   test(argv) {
     const chosen = parsePatterns(argv, 'infrastructure');
     return [...check(), jest('infrastructure', chosen), total()];
@@ -137,14 +155,26 @@ const plans = {
 
 let stopped;
 let running;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.on(signal, () => {
-    if (stopped !== undefined) return;
-    stopped = signal;
-    if (running === undefined) return;
-    running.kill(signal);
-    setTimeout(() => endGroup(running), STOP_TIMEOUT_MS).unref();
-  });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stop(signal));
+
+function stop(signal) {
+  if (stopped !== undefined) return;
+  stopped = signal;
+  if (running === undefined) return;
+  running.kill(signal);
+  setTimeout(() => endGroup(running), STOP_TIMEOUT_MS).unref();
+}
+
+/**
+ * npm passes a signal to the shell that it has started for a script, and that shell ends without passing it on. When it
+ * is gone, nobody waits for this run any more.
+ */
+function watchShell() {
+  if (process.env['npm_lifecycle_event'] === undefined) return;
+  const shell = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== shell) stop('SIGTERM');
+  }, SHELL_POLL_MS).unref();
 }
 
 /** Ends the remaining processes in the group of a step. */
@@ -226,13 +256,17 @@ function checkNode() {
 }
 
 checkNode();
+watchShell();
 const [name, ...argv] = process.argv.slice(2);
 if (name === undefined || !Object.hasOwn(plans, name)) {
   process.stderr.write(`usage: node run.mjs ${Object.keys(plans).join('|')} [pattern …]\n`);
   process.exit(USAGE_STATUS);
 }
 let status = 0;
-for (const each of plans[name](argv)) {
+const steps = plans[name](argv);
+for (const [index, each] of steps.entries()) {
+  const place = steps.length > 1 ? `${index + 1} of ${steps.length}: ` : '';
+  process.stderr.write(`holdfast: ${place}${each.title}\n`);
   status = await run(each);
   if (status !== 0 || stopped !== undefined) break;
 }

@@ -33,10 +33,22 @@ function isInstalled(wanted) {
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
 }
 
+/** How many packages the lockfile names, for whoever waits for them. */
+function countPackages() {
+  const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8');
+  return lockfile.match(/^ {4}resolution: /gm)?.length ?? 0;
+}
+
 function install() {
-  process.stderr.write('holdfast: installing the dependencies in the lockfile…\n');
+  const startedMs = performance.now();
+  process.stderr.write(
+    `holdfast: fetching ${PNPM}, which installs the ${countPackages()} packages of the lockfile, ` +
+      'among them a Node and a Postgres (about a minute when none of them is cached)\n',
+  );
   const args = ['--yes', PNPM, 'install', '--frozen-lockfile'];
-  const { status, error } = spawnSync('npx', args, {
+  // A log gets lines, not a bar that is drawn again and again.
+  if (!process.stderr.isTTY) args.push('--reporter=append-only');
+  const { status, error, signal } = spawnSync('npx', args, {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     shell: process.platform === 'win32',
@@ -44,10 +56,12 @@ function install() {
   if (error) throw error;
   if (status !== 0) {
     process.stderr.write(
-      `holdfast: 'npx ${PNPM} install --frozen-lockfile' ended with ${status}; see above\n`,
+      `holdfast: 'npx ${PNPM} install --frozen-lockfile' ended with ${status ?? signal}; see above\n`,
     );
     process.exit(status ?? 1);
   }
+  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
+  process.stderr.write(`holdfast: installed in ${seconds} s\n`);
 }
 
 /** On Linux the workspace has its own Node; elsewhere the installed Node must be new enough. */

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker, parentPort, workerData } from 'node:worker_threads';
 import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
-import { type Contender, type Measured, compare, table } from './measure.ts';
+import { type Contender, type Measured, compare, table } from './measuring/measure.ts';
 
 const PING = Buffer.from('*1\r\n$4\r\nPING\r\n');
 const PONG = Buffer.from('+PONG\r\n');

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { createMemoryJournal, openJournal } from '@holdfast/journal';
-import { type Contender, compare, table } from './measure.ts';
+import { type Contender, compare, table } from './measuring/measure.ts';
 
 const payload = Buffer.alloc(200, 'x');
 const directory = await mkdtemp(

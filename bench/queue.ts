@@ -9,7 +9,7 @@ import { Queue as BullQueue, Worker as BullWorker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type QueueOptions, createQueueAdapter } from '@holdfast/queue';
 import { openStage } from '@holdfast/stage';
-import { type Contender, type Round, inTurns, roundsTable } from './rounds.ts';
+import { type Contender, type Round, inTurns, roundsTable } from './measuring/rounds.ts';
 
 const PAYLOAD = { text: 'x'.repeat(190) };
 const TOPIC = 'bench';

@@ -2,28 +2,18 @@
  * Measures the cost of storing a write before sending it: accepting, the healthy path next to bare supabase-js,
  * and the recovery after an outage. Objects have 4 KB; the server is a separate process on the same machine.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-import { createClient } from '@supabase/supabase-js';
-import { createSupabaseStorageServer } from '@holdfast/emulators';
 import { createStorage, supabaseBackend } from '@holdfast/storage';
 import { createMemoryBackend } from '@holdfast/storage/testing';
-import { compare, table } from './measure.ts';
+import { compare, table } from './measuring/measure.ts';
+import { compareCpu } from './storage/cpu.ts';
+import { BUCKET, type Servers, openServers } from './storage/servers.ts';
 
-const BUCKET = 'bench';
 const BODY = Buffer.alloc(4_096, 'x');
 const IN_FLIGHT = 50;
 const ROUNDS = 3;
-const HEALTHY_ROUNDS = 15;
-const HEALTHY_UPLOADS = 1_000;
-const HEALTHY_KEYS = 250;
-/** Warm-up of each contender; with less the threads of the compiler would still be counted. */
-const HEALTHY_WARM_UP = 5_000;
 /** One of `accepting`, `healthy`, `draining`. Default: all. */
 const ROW = process.env['BENCH_ROW'];
 const DRAINS = 3;
@@ -32,42 +22,31 @@ const DRAINS_WITHIN_MS = 30_000;
 const QUEUED_OBJECTS = Number(process.env['BENCH_QUEUED_OBJECTS'] ?? 10_000);
 const MAX_BYTES = 64 * 2 ** 30;
 
-if (process.argv[2] === 'server') {
-  const server = await createSupabaseStorageServer();
-  process.send?.({ url: server.url, key: server.serviceRoleKey });
-  process.on('disconnect', () => void server.close());
-} else {
-  await measureAll();
+/** What the rows share. */
+interface Bench {
+  readonly servers: Servers;
+  readonly directory: string;
 }
 
+await measureAll();
+
 async function measureAll(): Promise<void> {
-  const child = fork(import.meta.filename, ['server'], { execArgv: [] });
+  const servers = await openServers();
   const directory = await mkdtemp(
     join(process.env['BENCH_DIRECTORY'] ?? tmpdir(), 'holdfast-bench-'),
   );
   try {
-    const [message] = await once(child, 'message');
-    const { url, key }: { url: string; key: string } = message;
-    const client = createClient(url, key, {
-      auth: { persistSession: false, autoRefreshToken: false },
-    });
-    await client.storage.createBucket(BUCKET);
     for (const [name, row] of Object.entries({ accepting, healthy, draining })) {
-      if (ROW === undefined || ROW === name) await row(client, directory);
+      if (ROW === undefined || ROW === name) await row({ servers, directory });
     }
   } finally {
-    child.disconnect();
-    await once(child, 'exit');
+    await servers.close();
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-function connect(url: string, key: string) {
-  return createClient(url, key, { auth: { persistSession: false, autoRefreshToken: false } });
-}
-
 /** Measures a durable write while no backend answers, next to a file that is not even synced. */
-async function accepting(_client: Client, directory: string): Promise<void> {
+async function accepting({ directory }: Bench): Promise<void> {
   const away = createMemoryBackend();
   away.intercept = () => ({ before: { kind: 'transient', message: 'away' } });
   const storage = createStorage({
@@ -95,76 +74,19 @@ async function accepting(_client: Client, directory: string): Promise<void> {
   await storage.close({ deadlineMs: 0 });
 }
 
-type Client = ReturnType<typeof connect>;
-
-/**
- * Measures CPU time of this process per upload on a healthy server. A round runs both contenders twice: the one
- * that starts it also ends it. Each turn ends with a full collection, so that each contender pays for its own
- * garbage: otherwise a collection would happen once in thousands of uploads, take tens of milliseconds,
- * and be charged to an arbitrary contender. The cost of an empty collection is subtracted.
- */
-async function healthy(client: Client, directory: string): Promise<void> {
-  const storage = createStorage({
-    backends: [supabaseBackend({ client, bucket: BUCKET })],
-    journal: { directory: join(directory, 'healthy'), maxBytes: MAX_BYTES },
-    acknowledgeWithinMs: 60_000,
-    maxConcurrent: IN_FLIGHT,
-  });
-  await storage.ready();
-  const bare = async (key: string): Promise<void> => {
-    const { error } = await client.storage.from(BUCKET).upload(key, BODY, { upsert: true });
-    if (error !== null) throw error;
-  };
-  const ours = async (key: string): Promise<void> => {
-    const { stored } = await storage.upload(key, BODY);
-    if (stored !== 'primary') throw new Error(`an upload was ${stored}`);
-  };
-  const contenders = { bare, ours };
-  setFlagsFromString('--expose-gc');
-  const collect: () => void = runInNewContext('gc');
-  const costOf = async (name: keyof typeof contenders, uploads: number): Promise<number> => {
-    collect();
-    const nothing = await spent(async () => collect());
-    const { cpuMs } = await spent(async () => {
-      await inFlight(uploads, (each) => contenders[name](`healthy/${each % HEALTHY_KEYS}`));
-      collect();
-    });
-    return ((cpuMs - nothing.cpuMs) * 1_000) / uploads;
-  };
-  await costOf('bare', HEALTHY_WARM_UP);
-  await costOf('ours', HEALTHY_WARM_UP);
-  const costs: Record<keyof typeof contenders, number[]> = { bare: [], ours: [] };
-  for (let round = 0; round < HEALTHY_ROUNDS; round += 1) {
-    const spentUs = { bare: 0, ours: 0 };
-    const [outer, inner] =
-      round % 2 === 0 ? (['bare', 'ours'] as const) : (['ours', 'bare'] as const);
-    for (const name of [outer, inner, inner, outer]) {
-      spentUs[name] += (await costOf(name, HEALTHY_UPLOADS)) / 2;
-    }
-    costs.bare.push(spentUs.bare);
-    costs.ours.push(spentUs.ours);
-  }
-  const ratios = costs.ours.map((cost, round) => cost / (costs.bare[round] ?? Number.NaN));
-  const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0);
-  process.stdout.write(
-    `healthy path, CPU of the client, medians of ${HEALTHY_ROUNDS} rounds: ` +
-      `${quantile(costs.ours, 0.5).toFixed(0)} us an upload, bare supabase-js ` +
-      `${quantile(costs.bare, 0.5).toFixed(0)} us, ${quantile(ratios, 0.5).toFixed(2)}x ` +
-      `(half of the rounds ${quantile(ratios, 0.25).toFixed(2)} to ${quantile(ratios, 0.75).toFixed(2)}; ` +
-      `all of them together ${(sum(costs.ours) / sum(costs.bare)).toFixed(2)}; ` +
-      `the least of each ${(Math.min(...costs.ours) / Math.min(...costs.bare)).toFixed(2)})\n\n`,
-  );
-  await storage.close();
+/** Compares CPU with the bare clients; `BENCH_CASE` is a part of the names of its rows. */
+function healthy({ servers, directory }: Bench): Promise<void> {
+  return compareCpu(servers, directory, process.env['BENCH_CASE']);
 }
 
 /** Measures drains, each between the two halves of as many direct uploads. */
-async function draining(client: Client, directory: string): Promise<void> {
+async function draining({ servers, directory }: Bench): Promise<void> {
   const ratios: number[] = [];
   const costs: number[] = [];
   const beganMs = performance.now();
   while (ratios.length < DRAINS && performance.now() - beganMs < DRAINS_WITHIN_MS) {
     const run = join(directory, `draining-${ratios.length}`);
-    const { drained, direct } = await drain(client, run, ratios.length);
+    const { drained, direct } = await drain(servers.supabase, run, ratios.length);
     ratios.push(drained.ms / direct.ms);
     costs.push(drained.cpuMs / direct.cpuMs);
     process.stdout.write(
@@ -194,7 +116,7 @@ async function spent(work: () => Promise<unknown>): Promise<Spent> {
 
 /** Measures the time to deliver all queued writes, and to upload as many directly. */
 async function drain(
-  client: Client,
+  client: Servers['supabase'],
   directory: string,
   run: number,
 ): Promise<{ drained: Spent; direct: Spent }> {

@@ -1,5 +1,5 @@
 /** Compares rates and CPU times of contenders on a machine with other load. */
-import { inTurns } from '../rounds.ts';
+import { inTurns } from '../measuring/rounds.ts';
 
 export interface Contender {
   readonly name: string;

@@ -5,6 +5,7 @@ import {
   createRateLimiter,
   createResilienceStack,
   createRetry,
+  retry as retryOnce,
 } from '@holdfast/resilience';
 import { type Operation, retainedBytes } from './cpu-time.ts';
 import {
@@ -99,6 +100,16 @@ add(
   },
   { bar: 15, barBytes: 2_500 },
 );
+add(
+  'full stack',
+  "holdfast execute, with a caller's signal",
+  () => {
+    const stack = fullStack();
+    const { signal } = new AbortController();
+    return { run: () => stack.execute(work, { signal }) };
+  },
+  { bar: 15, barBytes: 2_500 },
+);
 add('full stack', 'cockatiel', async () => {
   const peer = await cockatiel();
   const stack = peer.wrap(
@@ -177,6 +188,20 @@ add('breaker open', 'opossum', async () => {
 add('retry, first try', 'holdfast', () => {
   const retrying = createRetry({ maxAttempts: 3 });
   return { run: () => retrying.execute(work) };
+});
+add('retry, first try', 'holdfast retry()', () => ({ run: () => retryOnce(work) }), {
+  bar: 12,
+  barBytes: 2_500,
+});
+add(
+  'retry, first try',
+  'holdfast retry() with options',
+  () => ({ run: () => retryOnce(work, { maxAttempts: 3, initialDelayMs: 100 }) }),
+  { bar: 12, barBytes: 2_750 },
+);
+add('retry, first try', "holdfast retry() with a caller's signal", () => {
+  const { signal } = new AbortController();
+  return { run: () => retryOnce(work, { maxAttempts: 3, signal }) };
 });
 add('retry, first try', 'cockatiel', async () => {
   const peer = await cockatiel();

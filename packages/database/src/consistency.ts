@@ -1,18 +1,26 @@
 import { InvalidOptionError } from '@holdfast/foundation';
-import type { Consistency, Token } from './database.ts';
+import type { Consistency } from './database.ts';
+import type { Token } from './connection/token.ts';
 import { parseLsn, parseToken } from './lsn.ts';
 import { MAX_TIMEOUT_MS } from './options.ts';
 
 /** How fresh a read must be, as one tagged union. */
 export type Freshness =
-  | { readonly kind: 'strong' }
+  /** From a primary, on this timeline or a later one if it is given. */
+  | { readonly kind: 'strong'; readonly timeline?: number; readonly seen?: Token | undefined }
   | { readonly kind: 'any' }
-  | { readonly kind: 'after'; readonly token: Token; readonly position: bigint | undefined }
+  | {
+      readonly kind: 'after';
+      readonly token: Token;
+      readonly position: bigint | undefined;
+      /** The latest known position, if that of the token is unknown. */
+      readonly seen: Token | undefined;
+    }
   | { readonly kind: 'recent'; readonly maxLagMs: number };
 
 /** @param token parsed once, not again for each host it is compared with. */
-export function after(token: Token): Freshness {
-  return { kind: 'after', token, position: parseLsn(token.lsn) };
+export function after(token: Token, seen: Token | undefined = token): Freshness {
+  return { kind: 'after', token, position: parseLsn(token.lsn), seen };
 }
 
 const PERMITTED = "'strong', 'any', { after: token } or { maxLagMs: 0 or more }";

@@ -1,4 +1,5 @@
 import { HoldfastError, type Outcome } from '@holdfast/foundation';
+import type { Token } from './connection/token.ts';
 
 /** How far a statement got: nothing was written to the socket, it was sent, or COMMIT was sent. */
 export type Phase = 'not-sent' | 'sent' | 'commit-sent';
@@ -20,6 +21,7 @@ export interface PoolSnapshot {
   readonly connectError?: string;
 }
 
+/** What an error tells beside its message. */
 export interface DatabaseErrorDetails {
   readonly cause?: unknown;
   readonly phase: Phase;
@@ -61,12 +63,19 @@ export class AcquireTimeoutError extends DatabaseError {
   readonly code = 'DATABASE_ACQUIRE_TIMEOUT';
   readonly waitedMs: number;
 
-  constructor(waitedMs: number, pool: PoolSnapshot, cause?: unknown) {
+  /** @param wait how long it waited, and the timeout of the call or of its wait, which was over then. */
+  constructor(
+    { waitedMs, timeoutMs }: { readonly waitedMs: number; readonly timeoutMs: number },
+    pool: PoolSnapshot,
+    cause?: unknown,
+  ) {
     const why = pool.connectError === undefined ? '' : `, last connect: ${pool.connectError}`;
+    const ofMs =
+      waitedMs < timeoutMs - 1 ? `; of its timeout ${Math.round(waitedMs)} ms were left` : '';
     super(
-      `no connection to ${pool.host} within ${Math.round(waitedMs)} ms (${pool.busy} busy, ${pool.idle} idle, ` +
-        `${pool.connecting} connecting, ${pool.waiting} waiting, cap ${pool.cap}${why}); nothing was sent, ` +
-        'call again later',
+      `no connection to ${pool.host} within the timeout of ${timeoutMs} ms (${pool.busy} busy, ${pool.idle} idle, ` +
+        `${pool.connecting} connecting, ${pool.waiting} waiting, cap ${pool.cap} of max ${pool.max}${why})${ofMs}; ` +
+        'nothing was sent, call again later, or raise timeoutMs, acquireTimeoutMs or max',
       { ...NOT_SENT, cause, retryable: true, host: pool.host, pool },
     );
     this.waitedMs = waitedMs;
@@ -91,23 +100,40 @@ export class QueryTimeoutError extends DatabaseError {
   readonly code = 'DATABASE_QUERY_TIMEOUT';
   readonly timeoutMs: number;
 
-  constructor(timeoutMs: number, details: DatabaseErrorDetails) {
+  /** @param seen what did not come in time. */
+  constructor(
+    timeoutMs: number,
+    details: DatabaseErrorDetails,
+    seen = `no answer of ${details.host ?? 'the database'}`,
+  ) {
+    const { phase, outcome } = details;
     const next =
-      details.phase === 'not-sent'
+      phase === 'not-sent'
         ? 'nothing was sent'
-        : 'the server was asked to cancel it, but it may have taken effect';
-    super(
-      `no answer of ${details.host ?? 'the database'} within ${timeoutMs} ms; ${next}`,
-      details,
-    );
+        : outcome === 'not-applied'
+          ? 'the transaction was not committed, and is rolled back'
+          : 'the server was asked to cancel it, but it may have taken effect';
+    super(`${seen} within ${timeoutMs} ms; ${next}`, details);
     this.timeoutMs = timeoutMs;
   }
 }
 
-/** The server rejected the statement; `sqlState` and `cause` have its error. */
+/** Whether the time of a call was over before anything of it was sent. */
+export function isUnsentTimeout(error: unknown): boolean {
+  return (
+    error instanceof AcquireTimeoutError ||
+    (error instanceof QueryTimeoutError && error.phase === 'not-sent')
+  );
+}
+
+/**
+ * The server rejected the statement; `sqlState` and `cause` have its error. Or it has executed the statement, and a type
+ * parser of the caller has thrown at its answer: `cause` is what it threw, and `outcome` is `applied`. After a text that may
+ * have committed a part before its error `outcome` is `unknown`.
+ */
 export class QueryFailedError extends DatabaseError {
   readonly code = 'DATABASE_QUERY_FAILED';
-  /** pg's error of the server's message, with `detail`, `constraint`, `position` and so on. */
+  /** pg's error of the server's message, if that is why it failed, with `detail`, `constraint`, `position` and so on. */
   declare readonly cause: unknown;
 }
 
@@ -119,6 +145,28 @@ export class ConnectionLostError extends DatabaseError {
 /** The server rejects this client (password, database, TLS, version): waiting would not help. */
 export class ConnectRefusedError extends DatabaseError {
   readonly code = 'DATABASE_CONNECT_REFUSED';
+}
+
+/**
+ * The `password` or `lookup` function of this database has thrown, rejected, or returned nothing of use, so no connection
+ * could be opened. The host was not asked, and does not count as away.
+ */
+export class CallbackFailedError extends DatabaseError {
+  readonly code = 'DATABASE_CALLBACK_FAILED';
+  readonly callback: 'password' | 'lookup';
+
+  constructor(
+    callback: CallbackFailedError['callback'],
+    details: { readonly host: string; readonly cause: unknown; readonly seen: string },
+  ) {
+    const { host, cause, seen } = details;
+    super(
+      `the ${callback} function failed (${seen}), so no connection to ${host} could be opened; nothing was sent, call ` +
+        'again once the function works',
+      { ...NOT_SENT, cause, retryable: true, host },
+    );
+    this.callback = callback;
+  }
 }
 
 /** COMMIT was sent and the connection lost before its reply: the transaction was committed or it was not. */
@@ -144,6 +192,19 @@ export class NestedAcquireError extends DatabaseError {
   }
 }
 
+/** The callback of a nested transaction called the handle of an outer one, which waits for the nested one to end. */
+export class OuterTransactionBusyError extends DatabaseError {
+  readonly code = 'DATABASE_OUTER_TRANSACTION_BUSY';
+
+  constructor(call: string) {
+    super(
+      `${call} of an outer transaction, inside a nested one, would wait for the nested one to end, which waits for ` +
+        'its callback; use the handle of the nested transaction, the one passed to its callback. Nothing was sent',
+      { ...NOT_SENT, retryable: false },
+    );
+  }
+}
+
 /** The transaction, lease or reader has ended; the statement was not sent. */
 export class TransactionEndedError extends DatabaseError {
   readonly code = 'DATABASE_TRANSACTION_ENDED';
@@ -153,17 +214,61 @@ export class TransactionEndedError extends DatabaseError {
   }
 }
 
+/**
+ * A statement inside a transaction would end it: `commit`, `rollback`, `prepare transaction` and so on. It is not sent,
+ * and the transaction is rolled back. Where only the reply tells, `outcome` is that of the statements before it. Or a
+ * statement outside of a transaction has left one open, which was rolled back, or a batch has begun one that could not be
+ * committed, because one of its statements had failed.
+ */
+export class TransactionControlError extends DatabaseError {
+  readonly code = 'DATABASE_TRANSACTION_CONTROL';
+
+  /** @param seen what the statement did, or would have done, and what to do instead. */
+  constructor(seen: string, details: Pick<DatabaseErrorDetails, 'phase' | 'outcome' | 'host'>) {
+    super(seen, { ...details, retryable: false });
+  }
+}
+
 /** No host accepts writes at this time, or none is fresh enough for the read; nothing was sent. */
 export class NoWritableHostError extends DatabaseError {
   readonly code = 'DATABASE_NO_WRITABLE_HOST';
 }
 
-/** The database was ended. */
+/**
+ * The server on the latest timeline was promoted without the end of the log that the token stands for: what was
+ * committed or read there is lost, or may be. Nothing was changed. To go on from what is left, begin a new session, or
+ * read without the token.
+ */
+export class TokenLostError extends DatabaseError {
+  readonly code = 'DATABASE_TOKEN_LOST';
+  readonly token: Token;
+  readonly timeline: number;
+  /** The position at which that timeline began, or a later one. */
+  readonly began: string;
+
+  constructor(
+    token: Token,
+    { timeline, began }: { readonly timeline: number; readonly began: string },
+    host: string,
+  ) {
+    super(
+      `${host} was promoted without ${token.lsn} of timeline ${token.timeline}: its timeline ${timeline} began at ` +
+        `${began} or before, so what was written there is lost; nothing was changed, read again what is left with a ` +
+        'new session, or without the token',
+      { ...NOT_SENT, retryable: false, host },
+    );
+    this.token = token;
+    this.timeline = timeline;
+    this.began = began;
+  }
+}
+
+/** The database is closed. */
 export class DatabaseClosedError extends DatabaseError {
   readonly code = 'DATABASE_CLOSED';
 }
 
-/** Some statements of a batch failed; the others took effect. */
+/** Some statements of a batch failed, or were not answered in time; the others took effect. */
 export class BatchFailedError extends DatabaseError {
   readonly code = 'DATABASE_BATCH_FAILED';
   /** One for each statement, in order: its result, or its error. */

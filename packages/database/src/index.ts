@@ -21,14 +21,15 @@ export type {
   Reader,
   Session,
   Statement,
-  Token,
   TransactionResult,
   Transaction,
   TransactionOptions,
 } from './database.ts';
+export type { Token } from './connection/token.ts';
 export {
   AcquireTimeoutError,
   BatchFailedError,
+  CallbackFailedError,
   CommitRolledBackError,
   CommitUnknownError,
   ConnectRefusedError,
@@ -37,12 +38,15 @@ export {
   DatabaseError,
   type DatabaseErrorDetails,
   NestedAcquireError,
+  OuterTransactionBusyError,
   NoWritableHostError,
   type Phase,
   PoolOverloadedError,
   type PoolSnapshot,
   QueryFailedError,
   QueryTimeoutError,
+  TokenLostError,
+  TransactionControlError,
   TransactionEndedError,
 } from './errors.ts';
 export type { DatabaseEvents, HostRole } from './events.ts';

@@ -1,9 +1,11 @@
+import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import {
   type Clock,
   InvalidOptionError,
   type Random,
   type OptionRule,
+  boolean,
   callback,
   object,
   objectWith,
@@ -15,7 +17,7 @@ import {
   string,
 } from '@holdfast/foundation';
 import type { TimelineFence } from './hosts/timeline-fence.ts';
-import { type Address, parseAddress } from './address.ts';
+import { type Address, parseAddress } from './address/address.ts';
 
 /** Options of `createDatabase`. All times in milliseconds. */
 export interface DatabaseOptions {
@@ -24,19 +26,29 @@ export interface DatabaseOptions {
    * hosts the primary is detected.
    */
   hosts: string | readonly string[];
-  /** Replaces the URLs' password; a function is called for each new connection, so a secret may rotate. */
+  /** Replaces the URLs' password; a function is called for each new connection, so a secret may rotate.
+   * If it fails, calls that need a connection reject with CallbackFailedError. */
   password?: string | (() => string | Promise<string>);
-  /** TLS, as in pg; replaces the URLs' `sslmode`. */
+  /** TLS, as in pg; replaces all that the URLs say of it. */
   ssl?: boolean | ConnectionOptions;
-  /** The `application_name` of the connections. Default `holdfast`. */
+  /**
+   * Finds the address of a host, for each new connection: that of `createResolver` of `@holdfast/network`, or another
+   * function in the form of `dns.lookup`, which is the default. An error that `dns.lookup` has not is told as
+   * CallbackFailedError.
+   */
+  lookup?: LookupFunction;
+  /** The `application_name` of the connections. Default: that of the URL, else `holdfast`. */
   applicationName?: string;
   /** Connections to each host, from 1 to 10 000. Default 20. */
   max?: number;
   /** Callers that may wait for a connection to one host. Default 10 000. */
   maxWaiting?: number;
-  /** How long a caller waits for a connection. Default 5 000. */
+  /**
+   * How long a call without a `timeoutMs` of its own waits for a connection; one with it may wait for as long as it has.
+   * Default 5 000.
+   */
   acquireTimeoutMs?: number;
-  /** How long an attempt to connect may take, including authentication. Default 2 000. */
+  /** How long an attempt to connect may take, including authentication. Default: as the URL says, else 2 000. */
   connectTimeoutMs?: number;
   /** How long a whole call may take without its own `timeoutMs`. Default 5 000. */
   queryTimeoutMs?: number;
@@ -52,13 +64,27 @@ export interface DatabaseOptions {
   idleTimeoutMs?: number;
   /** The longest life of a connection, shortened at random by up to a tenth. Default 1 800 000. */
   maxLifetimeMs?: number;
+  /**
+   * Runs `DISCARD ALL` on a connection after each lease and transaction, and after other calls with a text that leaves
+   * something, so that `SET`, temporary tables, advisory locks, `LISTEN`, cursors and prepared statements do not reach the
+   * next caller. Of other calls what a function does in its body is not seen. Default false: they stay.
+   */
+  resetOnRelease?: boolean;
   /** A connection leased for longer is reported once as leaked. Default 60 000. */
   leakReportMs?: number;
   /** Silence after which TCP keepalive begins. Default 10 000. */
   keepAliveMs?: number;
   /** Delays between attempts to connect while a server is down. Defaults 20 and 200. */
-  reconnect?: { initialDelayMs?: number; maxDelayMs?: number };
-  /** How often the hosts of a cluster are probed for role and position. Default 1 000. */
+  reconnect?: {
+    /** The first delay, in milliseconds. Default 20. */
+    initialDelayMs?: number;
+    /** The longest, in milliseconds. Default 200. */
+    maxDelayMs?: number;
+  };
+  /**
+   * How often the hosts of a cluster are probed for role and position, and a single host whose `health` was asked
+   * for. Default 1 000.
+   */
   probeIntervalMs?: number;
   /** How long a probe may take. Default 1 000. */
   probeTimeoutMs?: number;
@@ -66,8 +92,8 @@ export interface DatabaseOptions {
   replicaWaitMs?: number;
   /**
    * Stores the latest timeline, so that after a restart a former primary that is up first gets no writes. It
-   * is read before the first write, and a new primary gets writes once its timeline is stored. Only with
-   * several hosts.
+   * is read before the first write, and a new primary gets writes once its timeline is stored: while either fails
+   * writes reject with NoWritableHostError at their deadlines. Only with several hosts.
    */
   fence?: TimelineFence;
   /**
@@ -75,7 +101,9 @@ export interface DatabaseOptions {
    * former primary that is partitioned from the others together with this process gets none. Default 1.
    */
   minHostsSeen?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
+  /** The source of random numbers. Default: the random source of the system. */
   random?: Random;
 }
 
@@ -127,7 +155,8 @@ const ssl: OptionRule<boolean | ConnectionOptions | undefined> = {
   permitted: 'true, false or TLS options',
   parse(value, field, owner) {
     if (typeof value === 'boolean') return value;
-    return objectWith<ConnectionOptions>([]).parse(value, field, owner);
+    if (typeof value === 'object' && value !== null) return value;
+    throw new InvalidOptionError(owner, field, value, this.permitted);
   },
   defaultValue: () => undefined,
 };
@@ -154,11 +183,12 @@ const shape = {
   hosts,
   password,
   ssl,
-  applicationName: string({ maxLength: 63, default: 'holdfast' }),
+  lookup: optional(callback<LookupFunction>()),
+  applicationName: optional(string({ maxLength: 63 })),
   max: integer({ min: 1, max: 10_000, default: 20 }),
   maxWaiting: integer({ min: 0, max: 10_000_000, default: 10_000 }),
   acquireTimeoutMs: milliseconds(5_000),
-  connectTimeoutMs: milliseconds(2_000, DAY_MS),
+  connectTimeoutMs: optional(integer({ min: 1, max: DAY_MS })),
   queryTimeoutMs: milliseconds(5_000),
   transactionTimeoutMs: milliseconds(30_000),
   cancelGraceMs: milliseconds(500, DAY_MS),
@@ -166,6 +196,7 @@ const shape = {
   validationTimeoutMs: milliseconds(500, DAY_MS),
   idleTimeoutMs: milliseconds(60_000),
   maxLifetimeMs: milliseconds(1_800_000),
+  resetOnRelease: boolean(false),
   leakReportMs: milliseconds(60_000),
   keepAliveMs: milliseconds(10_000, DAY_MS),
   reconnect,
@@ -180,7 +211,22 @@ const shape = {
 
 /** The options with every default filled in. */
 export type ResolvedDatabaseOptions = Readonly<
-  Required<Omit<DatabaseOptions, 'hosts' | 'password' | 'ssl' | 'reconnect' | 'fence'>> & {
+  Required<
+    Omit<
+      DatabaseOptions,
+      | 'hosts'
+      | 'password'
+      | 'ssl'
+      | 'lookup'
+      | 'reconnect'
+      | 'fence'
+      | 'applicationName'
+      | 'connectTimeoutMs'
+    >
+  > & {
+    applicationName: string | undefined;
+    lookup: LookupFunction | undefined;
+    connectTimeoutMs: number | undefined;
     hosts: readonly Address[];
     password: Password | undefined;
     ssl: boolean | ConnectionOptions | undefined;
@@ -206,12 +252,7 @@ export function parseDatabaseOptions(options: DatabaseOptions): ResolvedDatabase
 
 const timeout = optional(integer({ min: 1, max: MAX_TIMEOUT_MS }));
 
-/**
- * A call's own timeout, else `fallback`.
- * @throws InvalidOptionError
- */
-export function timeoutOf(owner: string, timeoutMs: unknown, fallback: number): number {
-  return timeoutMs === undefined
-    ? fallback
-    : (timeout.parse(timeoutMs, 'timeoutMs', owner) ?? fallback);
+/** A call's own timeout, if it has one. @throws InvalidOptionError */
+export function timeoutOf(owner: string, timeoutMs: unknown): number | undefined {
+  return timeoutMs === undefined ? undefined : timeout.parse(timeoutMs, 'timeoutMs', owner);
 }

@@ -1,7 +1,14 @@
-import { type CallDeadline, InvalidOptionError, type Subscribe } from '@holdfast/foundation';
+import {
+  type CallDeadline,
+  InvalidOptionError,
+  type Subscribe,
+  type Timer,
+  number,
+  parseOptions,
+} from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
 import { runBatch } from './calls/batch.ts';
-import { startDeadline } from './calls/call-deadline.ts';
+import { CALL_OPTIONS, refuseOptions, startDeadline } from './calls/call-deadline.ts';
 import type { CallDeps } from './calls/call-deps.ts';
 import { checkWork, parseStatement } from './calls/statement.ts';
 import type {
@@ -31,7 +38,7 @@ import { ReadSession } from './reads/read-session.ts';
 import { Reads } from './reads/reads.ts';
 import { Transactions } from './transactions/transactions.ts';
 
-const END_DEADLINE_MS = 10_000;
+const closeShape = { deadlineMs: number({ min: 0, max: MAX_TIMEOUT_MS, default: 10_000 }) };
 
 /** Validates the arguments of calls and passes them on. */
 export class PooledDatabase implements Database {
@@ -40,7 +47,9 @@ export class PooledDatabase implements Database {
   readonly #hosts: readonly Host[];
   readonly #reads: Reads;
   readonly #transactions: Transactions;
-  #ending: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #destruction: { readonly atMs: number; readonly timer: Timer } | undefined;
+  #isClosed = false;
 
   constructor(deps: CallDeps, hosts: readonly Host[], readHosts: ReadHostSelector) {
     this.#deps = deps;
@@ -71,11 +80,13 @@ export class PooledDatabase implements Database {
     if (!Array.isArray(given) || given.length === 0) {
       throw new InvalidOptionError('batch', 'statements', given, 'an array of at least one');
     }
-    const statements = given.map((each: unknown) => parseStatement('batch', each, undefined));
-    const { router, guard } = this.#deps;
+    const statements = given.map((each: unknown, at) =>
+      parseStatement(`batch of statements[${at}]`, each, undefined),
+    );
+    const { guard } = this.#deps;
     const deadline = this.#startCall('batch', options);
     try {
-      return await runBatch(statements, deadline, options?.idempotent === true, router);
+      return await runBatch(statements, deadline, options?.idempotent === true, this.#deps);
     } catch (error) {
       throw guard.translateError(error);
     } finally {
@@ -104,7 +115,8 @@ export class PooledDatabase implements Database {
     return guard.withErrors(this.#reads.run(freshness, work, options));
   }
 
-  session(): Session {
+  session(...given: readonly unknown[]): Session {
+    refuseOptions('session', given, 'observe(token) continues from a token');
     return new ReadSession(this.#deps, this.#reads, this.#transactions);
   }
 
@@ -112,7 +124,8 @@ export class PooledDatabase implements Database {
     const { guard, router } = this.#deps;
     const { clock, acquireTimeoutMs } = this.#deps.options;
     guard.assertOpen('acquire');
-    const deadline = startDeadline('acquire', options, { clock, fallbackMs: acquireTimeoutMs });
+    const defaults = { clock, fallbackMs: acquireTimeoutMs };
+    const deadline = startDeadline('acquire', options, defaults, CALL_OPTIONS);
     try {
       const pooled = await router.acquirePrimary(deadline, deadline.timeoutMs);
       return new ConnectionLease(pooled, this.#deps);
@@ -122,39 +135,55 @@ export class PooledDatabase implements Database {
   }
 
   health(): DatabaseHealth {
-    return this.#deps.router.health();
+    if (this.#closing === undefined) return this.#deps.router.health();
+    const hosts = this.#hosts.map((host) => host.closedHealth());
+    return { level: 'critical', primary: undefined, hosts };
   }
 
   getStats(): DatabaseStats {
     return { hosts: this.#hosts.map(({ pool }) => pool.getStats()), ...this.#deps.counts };
   }
 
-  async end(options: { deadlineMs?: number } = {}): Promise<void> {
-    const { deadlineMs = END_DEADLINE_MS } = options;
-    if (!Number.isFinite(deadlineMs) || deadlineMs < 0 || deadlineMs > MAX_TIMEOUT_MS) {
-      const permitted = `a number from 0 to ${MAX_TIMEOUT_MS}`;
-      throw new InvalidOptionError('end', 'deadlineMs', deadlineMs, permitted);
+  close(options?: { deadlineMs?: number }): Promise<void> {
+    // Not `async`: every call returns the same promise.
+    try {
+      const { deadlineMs } = parseOptions('close', closeShape, options);
+      this.#deps.guard.close();
+      this.#closing ??= this.#close();
+      this.#destroyWithin(deadlineMs);
+      return this.#closing;
+    } catch (error) {
+      return Promise.reject(error);
     }
-    this.#deps.guard.close();
-    this.#ending ??= this.#end(deadlineMs);
-    return this.#ending;
+  }
+
+  end(options?: { deadlineMs?: number }): Promise<void> {
+    return this.close(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.end();
+    await this.close();
   }
 
-  async #end(deadlineMs: number): Promise<void> {
-    const { router, options } = this.#deps;
-    const closed = Promise.all(this.#hosts.map(({ pool }) => pool.close()));
-    const destroyAll = (): void => {
+  async #close(): Promise<void> {
+    await Promise.all(this.#hosts.map(({ pool }) => pool.close()));
+    this.#isClosed = true;
+    this.#destruction?.timer.cancel();
+    this.#deps.router.end();
+  }
+
+  /** The earliest deadline of all calls of `close` counts. */
+  #destroyWithin(deadlineMs: number): void {
+    const { guard, router, options } = this.#deps;
+    const atMs = options.clock.now() + deadlineMs;
+    if (this.#isClosed || atMs >= (this.#destruction?.atMs ?? Infinity)) return;
+    this.#destruction?.timer.cancel();
+    const timer = options.clock.schedule(deadlineMs, () => {
+      guard.cutOff();
       router.end();
       for (const { pool } of this.#hosts) pool.destroyAll();
-    };
-    const timer = options.clock.schedule(deadlineMs, destroyAll);
-    await closed;
-    timer.cancel();
-    router.end();
+    });
+    this.#destruction = { atMs, timer };
   }
 
   /** @throws DatabaseClosedError, NestedAcquireError, InvalidOptionError */

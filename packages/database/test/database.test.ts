@@ -131,7 +131,7 @@ test('a wrong password rejects at once', async () => {
   const url = new URL(server.url);
   url.password = 'wrong-and-secret';
   const db = createDatabase({ hosts: url.href });
-  opened.add(() => db.end({ deadlineMs: 0 }));
+  opened.add(() => db.close({ deadlineMs: 0 }));
   const failure = await failureOf(db.query('select 1'));
   expect(failure).toMatchObject({ code: 'DATABASE_CONNECT_REFUSED', outcome: 'not-applied' });
   expect(JSON.stringify(failure) + String(failure)).not.toContain('secret');
@@ -141,7 +141,7 @@ test('a password function is called for each connection', async () => {
   const server = await createFakePostgres({ password: 'of-today' });
   opened.add(() => server.close());
   const db = createDatabase({ hosts: server.url, password: async () => 'of-today' });
-  opened.add(() => db.end({ deadlineMs: 0 }));
+  opened.add(() => db.close({ deadlineMs: 0 }));
   expect((await db.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
 });
 
@@ -191,10 +191,12 @@ test('a released lease rejects further statements', async () => {
 });
 
 test('a connection that is not released is reported with the stack that acquired it, and again if it is released after all', async () => {
-  const { db } = await opened.database({ leakReportMs: 20 });
+  // Longer than the query takes, on a busy machine too.
+  const { db } = await opened.database({ leakReportMs: 1_000 });
+  const leaked = nextEvent(db, 'leak');
   const lease = await db.acquire();
   await lease.query('select 42');
-  const leak = await nextEvent(db, 'leak');
+  const leak = await leaked;
   expect(leak.lastSql).toBe('select 42');
   expect(leak.acquiredAt).toContain('database.test.ts');
   const returned = nextEvent(db, 'leak-returned');
@@ -208,16 +210,28 @@ test('end waits for calls under way, rejects new ones, and closes connections at
   server.reply('select slow()', 'never');
   const cut = failureOf(db.query('select slow()'));
   await nextEvent(server, 'statement', { matches: ({ sql }) => sql === 'select slow()' });
-  const ended = db.end({ deadlineMs: 30 });
+  const ended = db.close({ deadlineMs: 30 });
   expect(await failureOf(db.query('select 1'))).toMatchObject({ code: 'DATABASE_CLOSED' });
-  expect(await cut).toMatchObject({ code: 'DATABASE_CLOSED', outcome: 'unknown' });
+  expect(await cut).toMatchObject({ code: 'DATABASE_CLOSED', outcome: 'not-applied' });
   await ended;
-  await db.end();
+  await db.close();
+});
+
+test('a later close with a shorter deadline shortens it, and one with a longer deadline does not lengthen it', async () => {
+  const { db, server } = await opened.database();
+  server.reply('select slow()', 'never');
+  const cut = failureOf(db.query('select slow()'));
+  await nextEvent(server, 'statement', { matches: ({ sql }) => sql === 'select slow()' });
+  const first = db.close({ deadlineMs: 60_000 });
+  const second = db.close({ deadlineMs: 30 });
+  const third = db.close({ deadlineMs: 60_000 });
+  await Promise.all([first, second, third]);
+  expect(await cut).toMatchObject({ code: 'DATABASE_CLOSED' });
 });
 
 test('a database that was never used ends at once', async () => {
   const { db, server } = await opened.database();
-  await db.end();
+  await db.close();
   expect(server.connectionsTotal).toBe(0);
 });
 

@@ -107,7 +107,7 @@ test.each(SEEDS)(
     server.setBehavior({ frozen: false, reception: 'serve', maxConnections: 100, cancels: true });
     const healed = await db.query('select 1 as one', [], { idempotent: true, timeoutMs: 10_000 });
     expect(healed.rows).toEqual([{ one: 1 }]);
-    await db.end({ deadlineMs: 500 });
+    await db.close({ deadlineMs: 500 });
     expect(db.getStats().hosts[0]).toMatchObject({ total: 0, waiting: 0 });
   },
 );

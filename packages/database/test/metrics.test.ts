@@ -16,7 +16,7 @@ let server: FakePostgres | undefined;
 let database: Database | undefined;
 
 afterEach(async () => {
-  await database?.end({ deadlineMs: 0 });
+  await database?.close({ deadlineMs: 0 });
   await server?.close();
 });
 

@@ -17,7 +17,7 @@ export class Opened {
     const server = await createFakePostgres({});
     this.add(() => server.close());
     const db = createDatabase({ hosts: server.url, max: 4, ...options });
-    this.add(() => db.end({ deadlineMs: 0 }));
+    this.add(() => db.close({ deadlineMs: 0 }));
     return { db, server };
   }
 

@@ -1,10 +1,17 @@
 import { expect, test } from '@jest/globals';
 import { seededRandom } from '@holdfast/foundation';
 import * as fc from 'fast-check';
-import type { Token } from '../src/database.ts';
+import type { Token } from '../src/connection/token.ts';
 import { LatencyTracker, lowestLatency } from '../src/hosts/latency-tracker.ts';
-import { LagEstimator, type ReplayedPosition, hasReplayed } from '../src/hosts/lag-estimator.ts';
-import { UNKNOWN_LSN, laterOf, parseLsn, tokenFrom } from '../src/lsn.ts';
+import { LagEstimator } from '../src/hosts/lag-estimator.ts';
+import {
+  type LogPosition,
+  UNKNOWN_LSN,
+  hasReplayed,
+  laterOf,
+  parseLsn,
+  tokenFrom,
+} from '../src/lsn.ts';
 import { ConnectBackoff } from '../src/pool/connect-backoff.ts';
 import { LearnedCap } from '../src/pool/learned-cap.ts';
 import {
@@ -51,14 +58,14 @@ test('the lag without measurements is infinite', () => {
   expect(lag.lagMs(10n, 100)).toBe(Infinity);
 });
 
-function reached(floor: ReplayedPosition | undefined, token: Token): boolean {
+function reached(floor: LogPosition | undefined, token: Token): boolean {
   return hasReplayed(floor, token, parseLsn(token.lsn));
 }
 
-test('a position counts as replayed on its own or a later timeline, and an unknown one never does', () => {
+test('a position counts as replayed on its own timeline only, and an unknown one never does', () => {
   const floor = { timeline: 2, position: 0x100n };
   expect(reached(floor, { timeline: 2, lsn: '0/100' })).toBe(true);
-  expect(reached(floor, { timeline: 1, lsn: '0/FF' })).toBe(true);
+  expect(reached(floor, { timeline: 1, lsn: '0/FF' })).toBe(false);
   expect(reached(floor, { timeline: 3, lsn: '0/1' })).toBe(false);
   expect(reached(floor, { timeline: 2, lsn: '0/101' })).toBe(false);
   expect(reached({ timeline: 9, position: 2n ** 60n }, UNKNOWN_LSN)).toBe(false);
@@ -77,10 +84,13 @@ test('positions are parsed in the format of Postgres, and ordered by timeline fi
   expect(laterOf({ timeline: 2, lsn: '0/2' }, late)).toEqual({ timeline: 2, lsn: '0/2' });
 });
 
-test('an unknown position remains until a known one follows it', () => {
-  const known = { timeline: 1, lsn: '0/5' };
-  expect(laterOf(known, UNKNOWN_LSN)).toBe(UNKNOWN_LSN);
-  expect(laterOf(UNKNOWN_LSN, known)).toBe(known);
+test('an unknown position is later than any, and keeps the timeline that was seen', () => {
+  const known = { timeline: 2, lsn: '0/5' };
+  const unknown = { timeline: 2, lsn: UNKNOWN_LSN.lsn };
+  expect(laterOf(known, UNKNOWN_LSN)).toEqual(unknown);
+  expect(laterOf(UNKNOWN_LSN, known)).toEqual(unknown);
+  expect(laterOf(unknown, { timeline: 1, lsn: 'F/0' })).toEqual(unknown);
+  expect(laterOf(undefined, UNKNOWN_LSN)).toEqual(UNKNOWN_LSN);
 });
 
 test('the host of the lowest latency is used, and replaced only by one that is faster by a fifth', () => {

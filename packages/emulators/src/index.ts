@@ -1,5 +1,5 @@
 /** Emulated servers with injectable faults: S3, Supabase Storage, DNS, HTTP, TLS, git and Postgres. */
-export type { DnsFault, DnsFaultKind } from './dns/faults.ts';
+export type { DnsFault, DnsFaultKind, DnsForgery } from './dns/faults.ts';
 export type { LookupFunction, ResolverTimeouts } from './dns/lookup.ts';
 export type { DnsQuery } from './dns/query.ts';
 export type { DnsOptions } from './dns/settings.ts';
@@ -13,6 +13,7 @@ export type {
   UpstreamOptions,
   UpstreamRoute,
 } from './http/settings.ts';
+export type { UpstreamBodyFault, UpstreamEncoding, UpstreamWire } from './http/wire.ts';
 export type { FaultRule } from './serving/fault-rules.ts';
 export type { FaultHook, ErrorFault, ServerCall, ServerFault } from './serving/call-faults.ts';
 export type { S3RequestRecord, S3ServerStats } from './s3/handler.ts';

@@ -6,6 +6,7 @@ export { type EmulatorProgram, programUrl } from './control/program-url.ts';
 export { lookupBy, createResolver } from './dns/lookup.ts';
 export { probeDns } from './dns/query.ts';
 export { type DnsSettings, parseDnsSettings } from './dns/settings.ts';
+export { type EsimGoSettings, parseEsimGoSettings } from './esim-go/api/options.ts';
 export { parseHead } from './git/cgi.ts';
 export { type GitSettings, parseGitSettings, repositoryRule } from './git/settings.ts';
 export { parsePattern } from './http/path-pattern.ts';

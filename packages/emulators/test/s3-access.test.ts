@@ -184,12 +184,43 @@ test('the owner can always undo a policy that locks everyone out', async () => {
   });
 });
 
+test('a condition on the prefix permits listings of it, and nothing that states no prefix', async () => {
+  await withS3({ accounts: [{ ...other }] }, async (open) => {
+    await setPolicy(
+      open,
+      {
+        Effect: 'Allow',
+        Principal: { AWS: 'other' },
+        Action: 's3:ListBucket',
+        Resource: 'arn:aws:s3:::bucket',
+        Condition: { StringLike: { 's3:prefix': 'own/*' } },
+      },
+      {
+        Effect: 'Allow',
+        Principal: { AWS: 'other' },
+        Action: 's3:GetObject',
+        Resource: 'arn:aws:s3:::bucket/*',
+      },
+    );
+    const theirs = open.connect({ credentials: { ...other } });
+    const list = (Prefix?: string) => theirs.send(new ListObjectsV2Command({ Bucket, Prefix }));
+    expect((await list('own/')).KeyCount).toBe(0);
+    for (const Prefix of ['other/', '', undefined]) {
+      await expect(list(Prefix)).rejects.toEqual(s3Error('AccessDenied', 403));
+    }
+    // The read of an absent object states no prefix.
+    const read = theirs.send(new GetObjectCommand({ Bucket, Key: 'own/absent' }));
+    await expect(read).rejects.toEqual(s3Error('AccessDenied', 403));
+  });
+});
+
 test.each([
   'not json',
   '[]',
   '{"Statement":[{"Effect":"Maybe","Principal":"*","Action":"*","Resource":"*"}]}',
   '{"Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}',
   '{"Statement":[{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{}}]}',
+  '{"Statement":[{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}',
 ])('the policy %s is rejected, and the previous one stays', async (Policy) => {
   await withS3({}, async ({ client }) => {
     const set = client.send(new PutBucketPolicyCommand({ Bucket, Policy }));

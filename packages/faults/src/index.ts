@@ -4,6 +4,7 @@ export {
   type CertificateAuthorityOptions,
   type CertificateOptions,
   type Credentials,
+  type RevocationListOptions,
   createCertificateAuthority,
   createSelfSignedCertificate,
 } from './certificates/certificate-authority.ts';
@@ -16,6 +17,8 @@ export {
 } from './certificates/tls-server-options.ts';
 export { type Decisions } from './decision-log.ts';
 export {
+  ExperimentInterruptedError,
+  FaultNotUndoneError,
   ProxyClosedError,
   ProxyListenError,
   RemoteTargetError,
@@ -47,11 +50,13 @@ export {
   type ChaosFaultInjectorEvents,
   type ChaosFaultInjectorOptions,
   type ChaosFaultInjectorStats,
+  type OperationKey,
   createChaosFaultInjector,
 } from './injector/chaos-fault-injector.ts';
 export { type Fetch } from './injector/faulty-fetch.ts';
-export { type PgClient } from './injector/wrap-pg.ts';
-export { type RedisClient } from './injector/wrap-redis.ts';
+export { type AwsClient } from './injector/clients/wrap-aws.ts';
+export { type PgClient } from './injector/clients/wrap-pg.ts';
+export { type RedisClient } from './injector/clients/wrap-redis.ts';
 export { type Injection } from './injector/injected-error.ts';
 export {
   type FailingFaultOptions,
@@ -77,20 +82,16 @@ export {
   fleetStorm,
   playFleetStorm,
 } from './storm/fleet-storm.ts';
-export { shrinkStorm, withstand } from './storm/withstand.ts';
-export {
-  type LoadOptions,
-  type LoadResult,
-  type LoadWindow,
-  generateLoad,
-} from './load/generate-load.ts';
-export {
-  type ExperimentOptions,
-  type ExperimentResult,
-  type SteadyState,
-  type Undo,
-  experiment,
-} from './experiment/experiment.ts';
+export { shrinkStorm } from './storm/shrink-storm.ts';
+export { withstand } from './storm/withstand.ts';
+export { ResponseStatusError, type StatusResponse, expectOk } from './load/expect-ok.ts';
+export { type LoadBottleneck, type LoadFindings } from './load/findings.ts';
+export { type LoadResult, generateLoad } from './load/generate-load.ts';
+export { type LoadOptions, type LoadStage } from './load/load-options.ts';
+export { type LoadCounts, type LoadStep, type LoadWindow } from './load/load-record.ts';
+export { type ExperimentOptions, type SteadyState, experiment } from './experiment/experiment.ts';
+export { type ExperimentResult } from './experiment/result.ts';
+export { type FaultUndo, type Undo } from './experiment/undo.ts';
 export { type PhaseStats } from './experiment/samples.ts';
 export {
   type HttpFaultProxy,

@@ -20,29 +20,13 @@ export interface Clock {
 export interface Timer {
   /** Prevents the call. Canceling twice, or after the call, does nothing. */
   cancel(): void;
+  /**
+   * Arms a pending timer again, with the time that is left, if it may be lost: a test may clear faked timers. For
+   * a timer that many calls share; each calls it before it relies on the timer. A clock whose timers cannot be
+   * lost has no need of it.
+   */
+  rearm?(): void;
 }
-
-/** The longest delay of `setTimeout`; a longer one would fire at once. */
-const HOST_TIMER_MAX_MS = 2_147_483_647;
-
-/** The time of the process. */
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  epochMs: () => Date.now(),
-  schedule(delayMs, callback, options) {
-    const holdsProcess = options?.holdsProcess ?? true;
-    let remainingMs = Math.max(0, delayMs);
-    let handle: NodeJS.Timeout;
-    const arm = (): void => {
-      const hopMs = Math.min(remainingMs, HOST_TIMER_MAX_MS);
-      remainingMs -= hopMs;
-      handle = setTimeout(remainingMs > 0 ? arm : callback, hopMs);
-      if (!holdsProcess) handle.unref();
-    };
-    arm();
-    return { cancel: () => clearTimeout(handle) };
-  },
-};
 
 /**
  * Resolves after `delayMs`, or rejects with the signal's own reason as soon as it aborts. No timer and no

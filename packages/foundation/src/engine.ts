@@ -1,4 +1,4 @@
-import { HoldfastError } from './errors.ts';
+import { HoldfastError } from './errors/errors.ts';
 
 /** What `engines` of every manifest admits. */
 export const OLDEST_NODE = '22.22';

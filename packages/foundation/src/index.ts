@@ -10,9 +10,13 @@ export {
   delayBounds,
   exponentialBackoff,
 } from './backoff/backoff.ts';
+export { type AbortableCall, AbortNode } from './abort-node.ts';
+export { callSafely, describeThrown, isThenable } from './callbacks.ts';
 export { CallDeadline, type Cancellation, type Cancellable } from './deadlines/call-deadline.ts';
-export { type Clock, type Timer, sleep, systemClock } from './clock.ts';
+export { type Clock, type Timer, sleep } from './clock.ts';
+export { systemClock } from './timers/system-clock.ts';
 export { settlesWithin, withDeadline } from './deadlines/with-deadline.ts';
+export { Waiter } from './deadlines/waiter.ts';
 export { type QueuedDeadline, DeadlineQueue } from './deadlines/deadline-queue.ts';
 export { OLDEST_NODE, UnsupportedNodeError, requireNode } from './engine.ts';
 export { environment } from './environment.ts';
@@ -23,11 +27,20 @@ export {
   type Outcome,
   describeValue,
   isHoldfastError,
-} from './errors.ts';
-export { type Emitter, type Subscribe, createEmitter, nextEvent } from './events.ts';
+} from './errors/errors.ts';
+export { errorChain, innerErrorsOf, propertyOf } from './errors/error-chain.ts';
+export { hideCredentials, hideValue } from './errors/secrets.ts';
+export {
+  type Emitter,
+  type EventKinds,
+  type Subscribe,
+  createEmitter,
+  nextEvent,
+} from './events.ts';
 export { type Distribution, type Histogram, createHistogram } from './histogram.ts';
 export { KeyedMutex } from './lists/keyed-mutex.ts';
 export { LinkedList, ListNode } from './lists/linked-list.ts';
+export { RetriedOpening } from './deadlines/retried-opening.ts';
 export {
   type OptionRule,
   type ResolvedOptions,
@@ -41,6 +54,7 @@ export {
   oneOf,
   optional,
   parseOptions,
+  parseOver,
   string,
 } from './options.ts';
 export { OrderedMap } from './lists/ordered-map.ts';

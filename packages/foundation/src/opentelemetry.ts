@@ -8,6 +8,7 @@ import type { Collector, Labels, Metric, MetricValue } from './metrics/metric.ts
 import { MetricReader } from './metrics/metric-reader.ts';
 import { objectWith, type OptionRule } from './options.ts';
 
+/** The rule of an option that is a `Meter` of OpenTelemetry. */
 export const openTelemetryMeter: OptionRule<Meter> = objectWith<Meter>([
   'createObservableCounter',
   'createObservableGauge',

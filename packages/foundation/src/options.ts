@@ -1,4 +1,5 @@
-import { InvalidOptionError, describeValue } from './errors.ts';
+import { InvalidOptionError, describeValue } from './errors/errors.ts';
+import { hideValue } from './errors/secrets.ts';
 
 /** The rule for one option: the permitted values, in words and in code, and the default. */
 export interface OptionRule<T> {
@@ -41,10 +42,7 @@ export function parseOptions(
   }
   const source = given ?? {};
   for (const key of Object.keys(source)) {
-    if (!Object.hasOwn(schema, key)) {
-      const known = `one of the known options (${Object.keys(schema).join(', ')})`;
-      throw new InvalidOptionError(owner, join(path, key), source[key], known);
-    }
+    if (!Object.hasOwn(schema, key)) refuseUnknown(owner, schema, source, key, path);
   }
   const resolved: Record<string, unknown> = {};
   for (const [key, option] of Object.entries(schema)) {
@@ -57,6 +55,49 @@ export function parseOptions(
   return resolved;
 }
 
+/**
+ * As {@link parseOptions}, with the defaults of an earlier call: for options that are parsed with each call, where
+ * to make all the defaults would cost more than the rest of the call. They are shared, and must not be changed.
+ * @param defaults what `parseOptions` returns for no options at all.
+ * @throws InvalidOptionError naming field, value and permitted range.
+ */
+export function parseOver<Resolved extends object>(
+  owner: string,
+  schema: OptionRules,
+  defaults: Resolved,
+  given: object,
+): Resolved;
+export function parseOver(
+  owner: string,
+  schema: OptionRules,
+  defaults: Record<string, unknown>,
+  given: object,
+): object {
+  if (!isRecord(given)) throw new InvalidOptionError(owner, 'options', given, 'an object');
+  const resolved = { ...defaults };
+  for (const key of Object.keys(given)) {
+    const option = schema[key];
+    if (option === undefined || !Object.hasOwn(schema, key)) {
+      refuseUnknown(owner, schema, given, key, '');
+    }
+    const value = given[key];
+    if (value !== undefined) resolved[key] = option.parse(value, key, owner);
+  }
+  return resolved;
+}
+
+function refuseUnknown(
+  owner: string,
+  schema: OptionRules,
+  source: Record<string, unknown>,
+  key: string,
+  path: string,
+): never {
+  const known = `one of the known options (${Object.keys(schema).join(', ')})`;
+  // It may be a secret in the wrong field.
+  throw new InvalidOptionError(owner, join(path, key), hideValue(source[key]), known);
+}
+
 /** A number from `min` to `max`, both included. Without `default` the option is required. */
 export function number(range: { min: number; max: number; default?: number }): OptionRule<number> {
   return numeric('a number', Number.isFinite, range);
@@ -67,6 +108,7 @@ export function integer(range: { min: number; max: number; default?: number }): 
   return numeric('a whole number', Number.isSafeInteger, range);
 }
 
+/** A rule for true or false; `absent` is the default. */
 export function boolean(absent: boolean): OptionRule<boolean> {
   return rule(
     'true or false',
@@ -75,6 +117,7 @@ export function boolean(absent: boolean): OptionRule<boolean> {
   );
 }
 
+/** A rule for a string of `minLength` (1) to `maxLength` characters. */
 export function string(limits: {
   minLength?: number;
   maxLength: number;
@@ -90,6 +133,7 @@ export function string(limits: {
   );
 }
 
+/** A rule for one of the values; `absent` is the default. */
 export function oneOf<const T extends string>(
   values: readonly T[],
   absent?: NoInfer<T>,

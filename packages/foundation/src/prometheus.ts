@@ -2,15 +2,20 @@
  * Publishes metrics to a registry of `prom-client`, which reads them when it is scraped: no call of a package
  * ever pays for a metric.
  */
-import { Counter, Gauge, Histogram, type OpenMetricsContentType, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
 import { MetricsRegisteredError } from './metrics/errors.ts';
 import type { Collector, DurationCounts, Metric, MetricSample } from './metrics/metric.ts';
 import { MetricReader } from './metrics/metric-reader.ts';
 import { objectWith, type OptionRule } from './options.ts';
 
-/** A registry of either format. */
-export type PrometheusRegistry = Registry | Registry<OpenMetricsContentType>;
+/** The part of a registry that is used; a `Registry` of prom-client 14 and 15 has it, in either format. */
+export interface PrometheusRegistry {
+  registerMetric(metric: object): void;
+  getSingleMetric(name: string): unknown;
+  removeSingleMetric(name: string): void;
+}
 
+/** The rule of an option that is a registry of prom-client. */
 export const prometheusRegistry: OptionRule<PrometheusRegistry> = objectWith<PrometheusRegistry>([
   'registerMetric',
   'getSingleMetric',

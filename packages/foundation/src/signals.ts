@@ -1,10 +1,17 @@
-import { LinkedList, type ListNode } from './lists/linked-list.ts';
+import { LinkedList, ListNode } from './lists/linked-list.ts';
 
-/** Calls `listener` when the signal aborts; returns a function that removes the listener. */
+/**
+ * Calls `listener` once when the signal aborts, never if it has aborted already; returns a function that removes the
+ * listener. As cheap with ten thousand listeners as with one: see {@link addAbortListener}.
+ */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
-  signal?.addEventListener('abort', listener, { once: true });
-  return () => signal?.removeEventListener('abort', listener);
+  if (signal === undefined || signal.aborted) return nothing;
+  const added = new FunctionListener(listener);
+  addAbortListener(signal, added);
+  return () => removeAbortListener(signal, added);
 }
+
+const nothing = (): void => {};
 
 /**
  * Settles like `work`, or rejects with the signal's own reason as soon as it aborts; `work` itself continues.
@@ -46,9 +53,75 @@ export interface AbortListener extends ListNode {
   onAbort(reason: unknown): void;
 }
 
-interface Listeners {
-  readonly list: LinkedList<AbortListener>;
-  readonly notify: () => void;
+class FunctionListener extends ListNode implements AbortListener {
+  readonly #listener: () => void;
+
+  constructor(listener: () => void) {
+    super();
+    this.#listener = listener;
+  }
+
+  onAbort(): void {
+    this.#listener();
+  }
+}
+
+/** How often a signal is listened to one call after the other before a signal that follows it takes over. */
+const USES_BEFORE_FOLLOWER = 8;
+
+/**
+ * The listeners of one signal, for which the signal itself has at most one. It refers to no signal that it could keep
+ * alive.
+ */
+class Listeners {
+  readonly #list = new LinkedList<AbortListener>();
+  readonly #notify = (event: Event): void => {
+    const { target } = event;
+    target?.removeEventListener('abort', this.#notify);
+    this.#notifyAll(target === null ? undefined : Reflect.get(target, 'reason'));
+  };
+  #uses = 0;
+  /**
+   * Follows a signal that serves many calls one after the other, such as that of a shutdown: adding the platform's
+   * listener and removing it would cost each of them as much as half of a whole stack of policies.
+   */
+  #follower: AbortSignal | undefined;
+
+  add(signal: AbortSignal, listener: AbortListener): void {
+    if (this.#list.size === 0 && this.#follower === undefined) this.#listen(signal);
+    this.#list.append(listener);
+  }
+
+  remove(signal: AbortSignal, listener: AbortListener): void {
+    if (!this.#list.remove(listener) || this.#list.size > 0 || this.#follower !== undefined) return;
+    signal.removeEventListener('abort', this.#notify);
+  }
+
+  #listen(signal: AbortSignal): void {
+    this.#uses += 1;
+    if (this.#uses > USES_BEFORE_FOLLOWER) this.#follower = followerOf(signal);
+    (this.#follower ?? signal).addEventListener('abort', this.#notify);
+  }
+
+  #notifyAll(reason: unknown): void {
+    // A listener may remove others.
+    for (let next = this.#list.shift(); next !== undefined; next = this.#list.shift()) {
+      try {
+        next.onAbort(reason);
+      } catch (error) {
+        // As the platform does with a listener that throws: the others are called nevertheless.
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+/** The platform holds it only as long as the signal lives; `undefined` for a signal that is not the platform's. */
+function followerOf(signal: AbortSignal): AbortSignal | undefined {
+  // Node 22 takes any object, and then never hears of it.
+  return signal instanceof AbortSignal ? AbortSignal.any([signal]) : undefined;
 }
 
 const listenersOf = new WeakMap<AbortSignal, Listeners>();
@@ -56,7 +129,8 @@ const listenersOf = new WeakMap<AbortSignal, Listeners>();
 /**
  * Calls `listener.onAbort` once when the signal aborts, at once if it has aborted already. However many
  * listeners a signal has here, it has one of the platform's: adding one of those searches all that the signal
- * has, which ten thousand calls with one signal would feel. Adding and removing are O(1).
+ * has, which ten thousand calls with one signal would feel. Adding and removing are O(1), and the signal has no listener
+ * when the last one has been removed.
  */
 export function addAbortListener(signal: AbortSignal, listener: AbortListener): void {
   if (signal.aborted) {
@@ -65,24 +139,13 @@ export function addAbortListener(signal: AbortSignal, listener: AbortListener): 
   }
   let listeners = listenersOf.get(signal);
   if (listeners === undefined) {
-    const list = new LinkedList<AbortListener>();
-    const notify = (): void => {
-      // A listener may remove others.
-      for (let next = list.shift(); next !== undefined; next = list.shift()) {
-        next.onAbort(signal.reason);
-      }
-    };
-    listeners = { list, notify };
+    listeners = new Listeners();
     listenersOf.set(signal, listeners);
-    signal.addEventListener('abort', notify, { once: true });
   }
-  listeners.list.append(listener);
+  listeners.add(signal, listener);
 }
 
 /** Does nothing for a listener that was called or removed. */
 export function removeAbortListener(signal: AbortSignal, listener: AbortListener): void {
-  const listeners = listenersOf.get(signal);
-  if (listeners?.list.remove(listener) !== true || listeners.list.size > 0) return;
-  listenersOf.delete(signal);
-  signal.removeEventListener('abort', listeners.notify);
+  listenersOf.get(signal)?.remove(signal, listener);
 }

@@ -1,2 +1,2 @@
 /** The fake clock, for tests that own the time. */
-export { type FakeClock, createFakeClock } from './fake-clock.ts';
+export { type FakeClock, createFakeClock } from './timers/fake-clock.ts';

@@ -1,19 +1,21 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { getEventListeners } from 'node:events';
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { createEmitter, nextEvent } from '@holdfast/foundation';
+import { type EventKinds, createEmitter, nextEvent } from '@holdfast/foundation';
 
 interface Events {
   opened: { id: number };
   closed: { id: number };
 }
 
+const kinds: EventKinds<Events> = { opened: true, closed: true };
+
 afterEach(() => {
   jest.restoreAllMocks();
 });
 
 test('a listener gets events of its kind until it is removed; removing twice is harmless', () => {
-  const announcer = createEmitter<Events>('holdfast:test');
+  const announcer = createEmitter<Events>('holdfast:test', kinds);
   const heard: number[] = [];
   const stop = announcer.on('opened', ({ id }) => heard.push(id));
   announcer.emit('opened', { id: 1 });
@@ -26,7 +28,7 @@ test('a listener gets events of its kind until it is removed; removing twice is 
 
 test('a listener that throws is reported as a warning and keeps nobody from hearing', () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
-  const announcer = createEmitter<Events>('holdfast:test');
+  const announcer = createEmitter<Events>('holdfast:test', kinds);
   const heard: number[] = [];
   announcer.on('opened', () => {
     throw new Error('broken');
@@ -38,7 +40,7 @@ test('a listener that throws is reported as a warning and keeps nobody from hear
 });
 
 test('an event is published on the diagnostics channel of its prefix and kind', () => {
-  const announcer = createEmitter<Events>('holdfast:test-channel');
+  const announcer = createEmitter<Events>('holdfast:test-channel', kinds);
   const published: unknown[] = [];
   const listener = (event: unknown): void => void published.push(event);
   subscribe('holdfast:test-channel:opened', listener);
@@ -53,7 +55,7 @@ test('an event is published on the diagnostics channel of its prefix and kind', 
 });
 
 test('hasListeners tells whether an event would reach a listener', () => {
-  const announcer = createEmitter<Events>('holdfast:test-heard');
+  const announcer = createEmitter<Events>('holdfast:test-heard', kinds);
   expect(announcer.hasListeners('opened')).toBe(false);
   const stop = announcer.on('opened', () => undefined);
   expect([announcer.hasListeners('opened'), announcer.hasListeners('closed')]).toEqual([
@@ -65,7 +67,7 @@ test('hasListeners tells whether an event would reach a listener', () => {
 });
 
 test('nextEvent resolves with the first matching event, and removes its listener', async () => {
-  const announcer = createEmitter<Events>('holdfast:test-next');
+  const announcer = createEmitter<Events>('holdfast:test-next', kinds);
   const { signal } = new AbortController();
   const next = nextEvent(announcer, 'opened', { matches: ({ id }) => id > 1, signal });
   announcer.emit('opened', { id: 1 });
@@ -76,7 +78,7 @@ test('nextEvent resolves with the first matching event, and removes its listener
 });
 
 test('an abort ends the wait for an event with the signal’s own reason', async () => {
-  const announcer = createEmitter<Events>('holdfast:test-abort');
+  const announcer = createEmitter<Events>('holdfast:test-abort', kinds);
   const controller = new AbortController();
   const next = nextEvent(announcer, 'opened', { signal: controller.signal });
   controller.abort('enough');
@@ -85,3 +87,23 @@ test('an abort ends the wait for an event with the signal’s own reason', async
   const late = nextEvent(announcer, 'opened', { signal: AbortSignal.abort('before') });
   await expect(late).rejects.toBe('before');
 });
+
+test.each([
+  ['a kind that is never emitted', 'nope', () => undefined, 'kind', '"opened", "closed"'],
+  ['a kind of every object', 'toString', () => undefined, 'kind', '"opened", "closed"'],
+  ['no kind', undefined, () => undefined, 'kind', '"opened", "closed"'],
+  ['no listener', 'opened', undefined, 'listener', 'a function'],
+  ['a listener that is an object', 'opened', { handleEvent: () => undefined }, 'listener', ''],
+])(
+  'a listener of %s is refused, and what is permitted is named',
+  (_, kind, listener, field, permitted) => {
+    const emitter = createEmitter<Events>('holdfast:test', kinds);
+    expect(() => Reflect.apply(emitter.on, undefined, [kind, listener])).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_OPTION',
+        field,
+        message: expect.stringContaining(permitted),
+      }),
+    );
+  },
+);

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { expect, test } from '@jest/globals';
 import {
   InvalidOptionError,
@@ -11,6 +12,7 @@ import {
   oneOf,
   optional,
   parseOptions,
+  parseOver,
   string,
 } from '@holdfast/foundation';
 
@@ -34,9 +36,36 @@ test('defaults replace absent or undefined options, and given values win', () =>
 test('an unknown key is refused with the known ones, and an inherited one is not known', () => {
   const shape = { size: integer({ min: 0, max: 9, default: 3 }) };
   expect(() => parseOptions('create', shape, { sise: 3 })).toThrow(
-    'create: sise must be one of the known options (size), but is 3',
+    'create: sise must be one of the known options (size), but is "***"',
   );
   expect(() => parseOptions('create', shape, { toString: 3 })).toThrow(InvalidOptionError);
+});
+
+test.each([
+  ['a text', 'hunter2'],
+  ['a number', 271_828],
+  ['a URL', 'redis://me:hunter2@host/0?key=hunter2'],
+  ['an object', { password: 'hunter2', pin: 271_828 }],
+  ['a list', ['hunter2', 271_828]],
+])('the value of an unknown option may be a secret and is shown nowhere: %s', (_, value) => {
+  const calls = [
+    () => parseOptions('create', { nested: object({}) }, { passwort: value }),
+    () => parseOptions('create', { nested: object({}) }, { nested: { passwort: value } }),
+    () => parseOver('create', {}, {}, { passwort: value }),
+  ];
+  for (const each of calls) {
+    const error = thrown(each);
+    expect(error).toBeInstanceOf(InvalidOptionError);
+    expect(inspect(error, { depth: null })).toContain('passwort');
+    expect(inspect(error, { depth: null })).not.toMatch(/hunter2|271.?828/);
+  }
+});
+
+test('the credentials of a URL that is refused are not shown', () => {
+  const shape = { url: string({ maxLength: 3 }) };
+  const error = thrown(() => parseOptions('create', shape, { url: 's3://me:hunter2@host/x' }));
+  expect(error).toMatchObject({ field: 'url', value: 's3://***@host/x' });
+  expect(inspect(error)).not.toContain('hunter2');
 });
 
 test.each([[[]], ['text'], [5], [null]])('options that are %p are refused', (given) => {
@@ -84,3 +113,12 @@ test('options within options are named by their whole path, and have their own d
     'create: retry must be an object',
   );
 });
+
+function thrown(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

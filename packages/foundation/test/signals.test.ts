@@ -1,10 +1,11 @@
 import { getEventListeners } from 'node:events';
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import {
   type AbortListener,
   abortable,
   addAbortListener,
   removeAbortListener,
+  onAbort as callOnAbort,
 } from '../src/signals.ts';
 
 function listener(onAbort: (reason: unknown) => void): AbortListener {
@@ -82,4 +83,49 @@ test('abortable rejects with the reason of its signal at once, also if it has ab
   expect(calls).toEqual(['aborted']);
   const late = Promise.reject(new Error('fails later'));
   await expect(abortable(late, controller.signal)).rejects.toBe(reason);
+});
+
+test('one signal that is listened to again and again has no listener in between, and reaches the last', () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  for (let use = 0; use < 50; use += 1) {
+    const release = callOnAbort(signal, () => undefined);
+    expect(getEventListeners(signal, 'abort').length).toBeLessThanOrEqual(1);
+    release();
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  }
+  const reasons: unknown[] = [];
+  callOnAbort(signal, () => reasons.push(signal.reason));
+  callOnAbort(signal, () => reasons.push('second'));
+  controller.abort('over');
+  expect(reasons).toEqual(['over', 'second']);
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+});
+
+test('a signal that is not the platform’s is listened to as often as one likes', () => {
+  const added = new Set<(event: Event) => void>();
+  const foreign: AbortSignal = Object.assign(Object.create(null), {
+    aborted: false,
+    reason: 'foreign',
+    addEventListener: (_type: string, call: (event: Event) => void) => added.add(call),
+    removeEventListener: (_type: string, call: (event: Event) => void) => added.delete(call),
+  });
+  for (let use = 0; use < 20; use += 1) {
+    const release = callOnAbort(foreign, () => undefined);
+    expect(added.size).toBe(1);
+    release();
+    expect(added.size).toBe(0);
+  }
+  const heard: string[] = [];
+  callOnAbort(foreign, () => heard.push('aborted'));
+  const event: Event = Object.assign(Object.create(null), { target: foreign });
+  for (const call of added) call(event);
+  expect(heard).toEqual(['aborted']);
+});
+
+test('a signal that has aborted already calls no listener of onAbort', () => {
+  const uncalled = jest.fn();
+  callOnAbort(AbortSignal.abort(), uncalled)();
+  callOnAbort(undefined, uncalled)();
+  expect(uncalled).not.toHaveBeenCalled();
 });

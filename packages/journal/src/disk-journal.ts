@@ -1,4 +1,4 @@
-import { abortable, type Emitter, type Subscribe } from '@holdfast/foundation';
+import { abortable, type Emitter, type Subscribe, settlesWithin } from '@holdfast/foundation';
 import { admit } from './commit/admission.ts';
 import type { CheckpointFile } from './commit/checkpoint.ts';
 import { Checkpointer } from './commit/checkpointer.ts';
@@ -7,24 +7,30 @@ import {
   JournalClosedError,
   JournalCorruptError,
   JournalFullError,
-  type JournalLockedError,
   JournalReadError,
+  JournalStalledError,
+  JournalUnavailableError,
   JournalWriteError,
   errnoOf,
 } from './errors.ts';
 import type {
   Journal,
   JournalEvents,
+  JournalFailure,
   JournalRecord,
   JournalRecovery,
   JournalStats,
   ReadLimits,
 } from './journal.ts';
 import { type ResolvedJournalOptions, checkSequence, parseReadLimits } from './options.ts';
-import type { Ownership } from './ownership/ownership.ts';
+import { awakeClock } from './files/awake-clock.ts';
+import { watchedFiles } from './files/bounded-files.ts';
+import type { FileSystem } from './files/file-system.ts';
+import type { LostError, Ownership } from './ownership/ownership.ts';
 import type { RecoveryResult } from './recovery.ts';
 import { excludeDamage } from './segments/damage.ts';
 import { RecordReader } from './segments/record-reader.ts';
+import type { Batch } from './segments/batch.ts';
 import type { Gap } from './segments/scan.ts';
 import { SegmentAllocator } from './segments/segment-allocator.ts';
 import { SegmentLog, indexDistance } from './segments/segment-log.ts';
@@ -35,23 +41,23 @@ import type { Segment } from './segments/segment.ts';
  *
  *     open ──close──▶ closing ──flushed──▶ closed
  *      │                                     ▲
- *      └─taken-over─▶ lost ──close───────────┘
+ *      └─lost──▶ lost ──close────────────────┘
  */
 type JournalState =
   | { readonly kind: 'open' }
-  | { readonly kind: 'lost'; readonly error: JournalLockedError }
+  | { readonly kind: 'lost'; readonly error: LostError }
   | { readonly kind: 'closing' }
   | { readonly kind: 'closed' };
 
 type StateEvent =
   | { readonly kind: 'close' }
   | { readonly kind: 'flushed' }
-  | { readonly kind: 'taken-over'; readonly error: JournalLockedError };
+  | { readonly kind: 'lost'; readonly error: LostError };
 
 function transition(state: JournalState, event: StateEvent): JournalState {
   if (state.kind === 'open') {
     if (event.kind === 'close') return { kind: 'closing' };
-    if (event.kind === 'taken-over') return { kind: 'lost', error: event.error };
+    if (event.kind === 'lost') return { kind: 'lost', error: event.error };
   }
   if (state.kind === 'lost' && event.kind === 'close') return { kind: 'closed' };
   if (state.kind === 'closing' && event.kind === 'flushed') return { kind: 'closed' };
@@ -60,6 +66,8 @@ function transition(state: JournalState, event: StateEvent): JournalState {
 
 interface DiskJournalDeps {
   readonly options: ResolvedJournalOptions;
+  /** Bounded in time, for everything but the writes of records. */
+  readonly files: FileSystem;
   readonly ownership: Ownership;
   readonly emitter: Emitter<JournalEvents>;
   readonly id: string;
@@ -75,6 +83,7 @@ export class DiskJournal implements Journal {
   readonly recovery: JournalRecovery;
   readonly on: Subscribe<JournalEvents>;
   readonly #options: ResolvedJournalOptions;
+  readonly #files: FileSystem;
   readonly #ownership: Ownership;
   readonly #emitter: Emitter<JournalEvents>;
   readonly #log: SegmentLog;
@@ -83,17 +92,23 @@ export class DiskJournal implements Journal {
   readonly #commits: GroupCommit;
   readonly #reads = new Set<Promise<unknown>>();
   #state: JournalState = { kind: 'open' };
-  /** Set when another process took the directory over, whatever the state is then. */
-  #lostTo: JournalLockedError | undefined;
+  /** Set when the directory is lost, whatever the state is then. */
+  #lost: LostError | undefined;
+  #lastProgressMs = Number.NEGATIVE_INFINITY;
   #closing: Promise<void> | undefined;
   #appended = 0;
   #rejected = 0;
   #quarantinedRanges: number;
-  #isFull = false;
+  /** Since the last append that succeeded. */
+  #fullError: JournalFullError | undefined;
 
   constructor(deps: DiskJournalDeps) {
     const { options, ownership, emitter, id, recovered, recovery } = deps;
-    const { directory, files, clock, segmentBytes, durability } = options;
+    const { directory, clock, segmentBytes, durability, ioTimeoutMs } = options;
+    const files = watchedFiles(options.files, () => {
+      this.#lastProgressMs = clock.now();
+    });
+    this.#files = deps.files;
     this.id = id;
     this.epoch = ownership.epoch;
     this.recovery = recovery;
@@ -115,7 +130,7 @@ export class DiskJournal implements Journal {
       },
     });
     this.#reader = new RecordReader({
-      files,
+      files: deps.files,
       segments: this.#log.segments,
       onDamage: (segment, sequence) => this.#excludeDamage(segment, sequence),
     });
@@ -130,17 +145,13 @@ export class DiskJournal implements Journal {
     });
     this.#commits = new GroupCommit({
       capacity: (firstUnitBytes) => this.#log.capacity(firstUnitBytes),
-      commit: async (batch) => {
-        const confirmed = ownership.confirm();
-        if (confirmed !== undefined) await confirmed;
-        const first = await this.#log.commit(batch);
-        this.#appended += batch.payloads.length;
-        this.#isFull = false;
-        this.#checkpointer.schedule();
-        return first;
-      },
+      commit: (batch) => this.#commit(batch),
       pauseMs: durability === 'batch-ms' ? options.batchMs : 0,
       clock,
+      ioTimeoutMs,
+      lastProgressMs: () => this.#lastProgressMs,
+      onStalled: () => this.#onStalled(),
+      onResumed: (late) => emitter.emit('resumed', { late }),
     });
     if (recovered.done.length > 0) this.#checkpointer.schedule();
   }
@@ -191,8 +202,10 @@ export class DiskJournal implements Journal {
 
   getStats(): JournalStats {
     const log = this.#log;
+    const failure = this.#failure();
     return {
       state: this.#state.kind,
+      ...(failure !== undefined && { failure }),
       records: log.heldRecords,
       bytes: log.heldBytes,
       segments: log.segments.length,
@@ -216,10 +229,10 @@ export class DiskJournal implements Journal {
     return this.close();
   }
 
-  /** Another process took the directory over: nothing more is written. */
-  takenOver(error: JournalLockedError): void {
-    this.#lostTo = error;
-    this.#state = transition(this.#state, { kind: 'taken-over', error });
+  /** The directory is another process's, or gone: nothing more is written. */
+  lose(error: LostError): void {
+    this.#lost = error;
+    this.#state = transition(this.#state, { kind: 'lost', error });
     this.#commits.fail(error);
     this.#emitter.emit('lost', error);
   }
@@ -231,16 +244,66 @@ export class DiskJournal implements Journal {
       const { pendingBytes, pendingRecords } = this.#commits;
       const usage = { heldBytes, heldRecords: next - first, pendingBytes, pendingRecords };
       const bytes = admit(payloads, this.#options, usage);
-      if (payloads.length === 0) return next;
+      if (payloads.length === 0) {
+        // A disk that hangs is told from a directory that is lost by the next append.
+        await this.#ownership.confirm();
+        return next;
+      }
       return await this.#commits.add(payloads, bytes);
     } catch (error) {
       this.#rejected += payloads.length;
-      if (error instanceof JournalFullError && !this.#isFull) {
-        this.#isFull = true;
-        this.#emitter.emit('full', error);
+      if (error instanceof JournalFullError) {
+        if (this.#fullError === undefined) this.#emitter.emit('full', error);
+        this.#fullError = error;
       }
       throw error;
     }
+  }
+
+  async #commit(batch: Batch): Promise<number> {
+    const confirmed = this.#ownership.confirm();
+    if (confirmed !== undefined) await confirmed;
+    let first: number;
+    try {
+      first = await this.#log.commit(batch);
+    } catch (error) {
+      await this.#assertInPlace();
+      throw error;
+    }
+    await this.#assertInPlace();
+    // The write may have taken long, and another process the directory meanwhile.
+    await this.#ownership.confirm();
+    this.#appended += batch.payloads.length;
+    this.#fullError = undefined;
+    this.#checkpointer.schedule();
+    return first;
+  }
+
+  /** What was written to files that nobody can find again must not be acknowledged. */
+  async #assertInPlace(): Promise<void> {
+    if (await this.#ownership.isInPlace(this.#log.activePath)) return;
+    const lost = this.#lost;
+    if (lost === undefined || lost.code === 'JOURNAL_LOCKED')
+      throw lost ?? new JournalClosedError('append');
+    throw new JournalUnavailableError(lost.directory, lost.message, undefined, 'unknown');
+  }
+
+  #onStalled(): { written: Error; waiting: Error } {
+    const { directory, ioTimeoutMs } = this.#options;
+    const written = new JournalStalledError(directory, ioTimeoutMs, 'unknown');
+    this.#emitter.emit('stalled', written);
+    return { written, waiting: new JournalStalledError(directory, ioTimeoutMs, 'not-applied') };
+  }
+
+  #failure(): JournalFailure | undefined {
+    const { directory, ioTimeoutMs } = this.#options;
+    const beat = this.#ownership.failure;
+    const isHanging = this.#commits.isStalled || errnoOf(beat) === 'ETIMEDOUT';
+    let error: (Error & { code: string }) | undefined = this.#lost;
+    if (isHanging) error ??= new JournalStalledError(directory, ioTimeoutMs, 'not-applied');
+    else if (beat !== undefined) error ??= heartbeatError(directory, beat);
+    if (this.#fullError?.limit === 'disk') error ??= this.#fullError;
+    return error && { code: error.code, message: error.message };
   }
 
   #assertWritable(method: string): void {
@@ -249,7 +312,7 @@ export class DiskJournal implements Journal {
   }
 
   #excludeDamage(segment: Segment, sequence: number): Promise<void> {
-    const { files, segmentBytes, onCorruption } = this.#options;
+    const { segmentBytes, onCorruption } = this.#options;
     const accept = (gaps: readonly Gap[]): void => {
       for (const gap of gaps) {
         const seen = 'checksums do not match';
@@ -260,7 +323,7 @@ export class DiskJournal implements Journal {
       }
     };
     const pointEvery = indexDistance(segmentBytes);
-    return excludeDamage(files, segment, sequence, { pointEvery, accept });
+    return excludeDamage(this.#files, segment, sequence, { pointEvery, accept });
   }
 
   async #onCheckpoint(released: number): Promise<void> {
@@ -270,7 +333,7 @@ export class DiskJournal implements Journal {
   }
 
   #onCheckpointFailed(cause: unknown): boolean {
-    if (this.#lostTo !== undefined) return false;
+    if (this.#lost !== undefined) return false;
     this.#emitter.emit('checkpoint-failed', checkpointError(this.#options.directory, cause));
     return true;
   }
@@ -278,8 +341,20 @@ export class DiskJournal implements Journal {
   async #shutDown(): Promise<void> {
     this.#state = transition(this.#state, { kind: 'close' });
     await this.#commits.drain();
-    // Read only now: the last write may have found that the directory was taken over.
-    const owned = this.#lostTo === undefined;
+    const { directory, clock, ioTimeoutMs } = this.#options;
+    const ended = this.#end();
+    // Only what waits for a disk that hangs takes this long; it goes on, and gives the directory up in the end.
+    if (!(await settlesWithin(awakeClock(clock), ioTimeoutMs, ended))) {
+      this.#state = transition(this.#state, { kind: 'flushed' });
+      throw new JournalStalledError(directory, ioTimeoutMs, 'unknown');
+    }
+    await ended;
+  }
+
+  async #end(): Promise<void> {
+    await this.#commits.ended();
+    // Read only now: the last write may have found that the directory is lost.
+    const owned = this.#lost === undefined;
     await Promise.allSettled(this.#reads);
     const results = await Promise.allSettled([this.#log.close(owned), this.#reader.close()]);
     if (owned) results.push(...(await Promise.allSettled([this.#checkpointer.flush()])));
@@ -292,6 +367,15 @@ export class DiskJournal implements Journal {
       }
     }
   }
+}
+
+function heartbeatError(directory: string, cause: unknown): JournalWriteError {
+  return new JournalWriteError(
+    directory,
+    `journal: the heartbeat in ${directory} fails (${errnoOf(cause) ?? 'no code'}), so that appends would; see to the ` +
+      'disk or the mount',
+    { cause, outcome: 'not-applied' },
+  );
 }
 
 function checkpointError(directory: string, cause: unknown): JournalWriteError {

@@ -30,14 +30,45 @@ export class JournalLockedError extends HoldfastError {
   }
 }
 
-/** The directory cannot hold a journal in its current state; nothing in it was changed. */
+/** The directory cannot hold a journal in its current state, or is gone. */
 export class JournalUnavailableError extends HoldfastError {
   readonly code = 'JOURNAL_UNAVAILABLE';
   readonly directory: string;
 
-  constructor(directory: string, message: string, cause?: unknown) {
-    super(message, { cause, outcome: 'not-applied' });
+  /** @param outcome `unknown` for records that were being written when the directory was found to be gone. */
+  constructor(
+    directory: string,
+    message: string,
+    cause?: unknown,
+    outcome: Outcome = 'not-applied',
+  ) {
+    super(message, { cause, outcome });
     this.directory = directory;
+  }
+}
+
+/** The disk has not answered for `ioTimeoutMs`. Appends are refused until it does. */
+export class JournalStalledError extends HoldfastError {
+  readonly code = 'JOURNAL_STALLED';
+  readonly directory: string;
+  readonly ioTimeoutMs: number;
+
+  /**
+   * @param outcome `unknown` for the records whose write has begun: if it ends well after all, they are records like
+   *   any other, and the event `resumed` counts them.
+   */
+  constructor(directory: string, ioTimeoutMs: number, outcome: Outcome) {
+    const fate =
+      outcome === 'unknown'
+        ? 'the write may still end, and its records be kept'
+        : 'nothing of this was written';
+    super(
+      `journal: the disk of ${directory} has not answered for ${ioTimeoutMs} ms (ioTimeoutMs): ${fate}; appends ` +
+        'succeed again once it answers',
+      { outcome, retryable: true, retryAfterMs: ioTimeoutMs },
+    );
+    this.directory = directory;
+    this.ioTimeoutMs = ioTimeoutMs;
   }
 }
 

@@ -10,6 +10,7 @@ export {
   JournalLockedError,
   JournalReadError,
   JournalRecordTooLargeError,
+  JournalStalledError,
   JournalUnavailableError,
   JournalWriteError,
 } from './errors.ts';
@@ -18,11 +19,16 @@ export {
   type FileSystem,
   type OpenFile,
   nodeFileSystem,
+  writeAll,
 } from './files/file-system.ts';
+export { boundedFiles } from './files/bounded-files.ts';
+export { takeOwnership } from './ownership/claim.ts';
+export type { Ownership, OwnershipOptions } from './ownership/ownership.ts';
 export type { JournalLimitOptions, JournalOptions } from './options.ts';
 export type {
   Journal,
   JournalEvents,
+  JournalFailure,
   JournalRecord,
   JournalRecovery,
   JournalStats,

@@ -1,8 +1,10 @@
-import type { Subscribe } from '@holdfast/foundation';
+import type { EventKinds, Subscribe } from '@holdfast/foundation';
 import type {
   JournalCorruptError,
   JournalFullError,
   JournalLockedError,
+  JournalStalledError,
+  JournalUnavailableError,
   JournalWriteError,
 } from './errors.ts';
 
@@ -38,7 +40,8 @@ export interface Journal {
 
   /**
    * Appends one record. Resolves with its sequence once it is durable; the payload must not change before.
-   * @throws JournalFullError, JournalRecordTooLargeError, JournalWriteError, JournalLockedError, JournalClosedError
+   * @throws JournalFullError, JournalRecordTooLargeError, JournalWriteError, JournalStalledError when the disk does not
+   *   answer, JournalUnavailableError when the directory is gone, JournalLockedError, JournalClosedError
    */
   append(payload: Uint8Array): Promise<number>;
   /**
@@ -62,12 +65,14 @@ export interface Journal {
   getStats(): JournalStats;
   /**
    * Rejects later calls, waits for accepted appends, and gives the directory up for the next owner.
-   * @throws JournalWriteError when the last release mark could not be written; the journal is closed nevertheless
+   * @throws JournalWriteError when the last release mark could not be written, JournalStalledError when the disk does
+   *   not answer; the journal is closed nevertheless, and gives the directory up once the disk answers
    */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** How much one read returns. */
 export interface ReadLimits {
   /** Default 1 000. */
   maxRecords?: number;
@@ -90,6 +95,7 @@ export interface JournalRecovery {
   readonly quarantined: readonly JournalCorruptError[];
 }
 
+/** The events of a journal, by name. */
 export interface JournalEvents {
   /** Damage was found, by opening or by a read; the readable records around it are delivered. */
   quarantined: JournalCorruptError;
@@ -103,13 +109,39 @@ export interface JournalEvents {
   checkpointed: { released: number };
   /** The release mark could not be written; the write is repeated. */
   'checkpoint-failed': JournalWriteError;
-  /** Another process took the directory over. */
-  lost: JournalLockedError;
+  /** Another process took the directory over, or the directory was removed or replaced. */
+  lost: JournalLockedError | JournalUnavailableError;
+  /** The disk does not answer: appends are rejected from now on. */
+  stalled: JournalStalledError;
+  /** The disk answers again. `late`: records that were kept after their appends had rejected with outcome `unknown`. */
+  resumed: { late: number };
 }
 
+export const journalEventKinds: EventKinds<JournalEvents> = {
+  quarantined: true,
+  truncated: true,
+  'segment-failed': true,
+  full: true,
+  checkpointed: true,
+  'checkpoint-failed': true,
+  lost: true,
+  stalled: true,
+  resumed: true,
+};
+
+/** Why nothing can be appended at the moment, as far as is known. */
+export interface JournalFailure {
+  /** The code of the error that an append would reject with. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What a journal holds, and how it fares. */
 export interface JournalStats {
-  /** `lost`: another process took the directory over. */
+  /** `lost`: another process took the directory over, or it was removed or replaced. */
   readonly state: 'open' | 'closing' | 'closed' | 'lost';
+  /** Absent while appends succeed. A failure of the disk is noticed within a heartbeat, without an append too. */
+  readonly failure?: JournalFailure;
   /** Records durable and not yet released. */
   readonly records: number;
   /** The size of those records with their frames; may include released ones, up to 1/256 of a segment. */

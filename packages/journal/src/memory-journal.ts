@@ -1,14 +1,17 @@
+// Not the global one, which a test may fake: no append would ever resolve.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { randomUUID } from 'node:crypto';
 import { type Emitter, type Subscribe, createEmitter } from '@holdfast/foundation';
 import { type JournalLimits, admit } from './commit/admission.ts';
 import { JournalClosedError, JournalFullError } from './errors.ts';
-import type {
-  Journal,
-  JournalEvents,
-  JournalRecord,
-  JournalRecovery,
-  JournalStats,
-  ReadLimits,
+import {
+  type Journal,
+  type JournalEvents,
+  type JournalRecord,
+  type JournalRecovery,
+  type JournalStats,
+  type ReadLimits,
+  journalEventKinds,
 } from './journal.ts';
 import {
   type JournalLimitOptions,
@@ -41,7 +44,7 @@ class MemoryJournal implements Journal {
   };
   readonly on: Subscribe<JournalEvents>;
   readonly #limits: JournalLimits;
-  readonly #emitter: Emitter<JournalEvents> = createEmitter('holdfast:journal');
+  readonly #emitter: Emitter<JournalEvents> = createEmitter('holdfast:journal', journalEventKinds);
   #payloads: Uint8Array[] = [];
   /** The sequence of `#payloads[0]`; sequences below `#first` are released. */
   #base = 1;
@@ -165,11 +168,8 @@ class MemoryJournal implements Journal {
    * otherwise keep timers and sockets from running. All appends of one turn share the promise.
    */
   #nextTurn(): Promise<void> {
-    return (this.#turn ??= new Promise((resolve) => {
-      setImmediate(() => {
-        this.#turn = undefined;
-        resolve();
-      });
+    return (this.#turn ??= nextTurn().then(() => {
+      this.#turn = undefined;
     }));
   }
 }

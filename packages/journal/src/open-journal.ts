@@ -5,14 +5,21 @@ import { CHECKPOINT_NAME, openCheckpoint, readCheckpoint } from './commit/checkp
 import { quarantine } from './segments/damage.ts';
 import { DiskJournal } from './disk-journal.ts';
 import { JournalFullError, JournalUnavailableError, errnoOf, isOutOfSpace } from './errors.ts';
+import { boundedFiles } from './files/bounded-files.ts';
 import type { FileSystem } from './files/file-system.ts';
 import {
   type ResolvedJournalOptions,
   type JournalOptions,
   parseJournalOptions,
 } from './options.ts';
-import type { Journal, JournalEvents, JournalRecovery } from './journal.ts';
-import { type Ownership, takeOwnership } from './ownership/ownership.ts';
+import {
+  type Journal,
+  type JournalEvents,
+  type JournalRecovery,
+  journalEventKinds,
+} from './journal.ts';
+import { takeOwnership } from './ownership/claim.ts';
+import type { Ownership } from './ownership/ownership.ts';
 import { type RecoveryResult, recoverSegments } from './recovery.ts';
 import { epochOfSpare } from './segments/segment-allocator.ts';
 import { recordsFrom } from './segments/segment.ts';
@@ -25,13 +32,15 @@ import { indexDistance } from './segments/segment-log.ts';
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const resolved = parseJournalOptions(options);
-  const { directory, files, signal } = resolved;
+  const { directory, signal, clock, ioTimeoutMs } = resolved;
   signal?.throwIfAborted();
+  const bounds = { clock, ioTimeoutMs, maxConcurrent: 1 };
+  const files = boundedFiles(resolved.files, directory, bounds);
   let ownership: Ownership | undefined;
   try {
     if (await files.makeDirectory(directory)) await files.syncDirectory(join(directory, '..'));
-    ownership = await takeOwnership(resolved);
-    return await openOwned(resolved, ownership);
+    ownership = await takeOwnership({ ...resolved, files });
+    return await openOwned(resolved, files, ownership);
   } catch (error) {
     await Promise.allSettled([ownership?.release()]);
     if (errnoOf(error)?.startsWith('E') !== true) throw error;
@@ -39,8 +48,13 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   }
 }
 
-async function openOwned(options: ResolvedJournalOptions, ownership: Ownership): Promise<Journal> {
-  const { directory, files, segmentBytes } = options;
+/** @param files bounded in time; the writes of records are watched by the journal itself. */
+async function openOwned(
+  options: ResolvedJournalOptions,
+  files: FileSystem,
+  ownership: Ownership,
+): Promise<Journal> {
+  const { directory, segmentBytes } = options;
   const path = join(directory, CHECKPOINT_NAME);
   const checkpoint = await readCheckpoint(files, path);
   const pointEvery = indexDistance(segmentBytes);
@@ -61,12 +75,12 @@ async function openOwned(options: ResolvedJournalOptions, ownership: Ownership):
     await file.close();
     throw error;
   }
-  const emitter = createEmitter<JournalEvents>('holdfast:journal');
+  const emitter = createEmitter<JournalEvents>('holdfast:journal', journalEventKinds);
   emitDamages(emitter, recovered);
   const recovery = summarize(recovered, checkpoint.damaged);
-  const deps = { options, ownership, emitter, id, recovered, recovery, checkpoint: file };
+  const deps = { options, files, ownership, emitter, id, recovered, recovery, checkpoint: file };
   const journal = new DiskJournal(deps);
-  ownership.onLost = (error) => journal.takenOver(error);
+  ownership.onLost = (error) => journal.lose(error);
   return journal;
 }
 
@@ -118,6 +132,7 @@ const remedies: Readonly<Record<string, string>> = {
   ENOTDIR: 'something on its path is a file: name a directory',
   EACCES: 'this user may not write there: give it the directory, or run as its owner',
   EPERM: 'this user may not write there: give it the directory, or run as its owner',
+  ETIMEDOUT: 'its disk does not answer (ioTimeoutMs): see to the disk or the mount',
   EROFS: 'the file system is mounted read-only: mount it writable, or name another directory',
 };
 

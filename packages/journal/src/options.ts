@@ -12,6 +12,7 @@ import {
 import { type FileSystem, nodeFileSystem } from './files/file-system.ts';
 import type { ReadLimits } from './journal.ts';
 
+/** How much a journal holds. */
 export interface JournalLimitOptions {
   /** Bytes of records not yet released, frames of 20 bytes included. Default 1 GiB; in memory 64 MiB. */
   maxBytes?: number;
@@ -21,6 +22,7 @@ export interface JournalLimitOptions {
   maxRecordBytes?: number;
 }
 
+/** Options of `openJournal`. All times in milliseconds. */
 export interface JournalOptions extends JournalLimitOptions {
   /** The journal's own directory. It is created if its parent exists, so that a missing mount is an error. */
   directory: string;
@@ -41,15 +43,26 @@ export interface JournalOptions extends JournalLimitOptions {
   checkpointMs?: number;
   /** Whether damaged acknowledged records are skipped and reported, or reject. Default `'quarantine'`. */
   onCorruption?: 'quarantine' | 'refuse';
-  /** The interval of the owner's heartbeat, in milliseconds. Default 3 000. */
+  /**
+   * The longest that the disk may not answer, in milliseconds; then appends reject with JournalStalledError, and reads
+   * and the opening fail. A write that moves on is waited for. Default 5 000.
+   */
+  ioTimeoutMs?: number;
+  /** The interval of the owner's heartbeat, in milliseconds; at most a fourth of `ownerStaleMs`. Default 1 000. */
   heartbeatMs?: number;
-  /** The time without heartbeat after which an owner on another machine or container is dead. Default 15 000. */
+  /**
+   * The time without heartbeat after which this owner counts as dead for another machine or container. The owner
+   * writes it into the directory, and its successor waits as long as the owner has stated; the owner itself makes
+   * sure that it still is one before it acknowledges anything after half of it. Default 5 000.
+   */
   ownerStaleMs?: number;
   /** How long opening watches an owner that it can see only by its heartbeat. Default 20 000; 0: not at all. */
   acquireTimeoutMs?: number;
   /** Aborts the opening. */
   signal?: AbortSignal;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
+  /** The file system. Default: that of Node. */
   files?: FileSystem;
 }
 
@@ -78,8 +91,9 @@ const diskSchema = {
   maxPendingBytes: integer({ min: KIB, max: 16 * GIB, default: 16 * MIB }),
   checkpointMs: integer({ min: 1, max: HOUR_MS, default: 1_000 }),
   onCorruption: oneOf(['quarantine', 'refuse'], 'quarantine'),
-  heartbeatMs: integer({ min: 10, max: HOUR_MS, default: 3_000 }),
-  ownerStaleMs: integer({ min: 20, max: 24 * HOUR_MS, default: 15_000 }),
+  ioTimeoutMs: integer({ min: 10, max: HOUR_MS, default: 5_000 }),
+  heartbeatMs: integer({ min: 10, max: HOUR_MS, default: 1_000 }),
+  ownerStaleMs: integer({ min: 20, max: 24 * HOUR_MS, default: 5_000 }),
   acquireTimeoutMs: integer({ min: 0, max: 24 * HOUR_MS, default: 20_000 }),
   signal: optional(objectWith<AbortSignal>(['throwIfAborted', 'addEventListener'])),
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),

@@ -137,6 +137,44 @@ test('an unfinished write at the end is cut off and counted', async () => {
   await again.close();
 });
 
+test('of a batch that power loss has torn, the whole frames are kept and no loss is claimed', async () => {
+  for (const torn of [0, 1, 2]) {
+    const files = createMemoryFileSystem();
+    const journal = await open(files);
+    await journal.append(Buffer.alloc(100, 1));
+    void journal.appendAll([2, 3, 4].map((record) => Buffer.alloc(100, record)));
+    await Promise.allSettled([journal.append(Buffer.alloc(0))]);
+    const crashed = files.crash('kill', () => 0);
+    await Promise.allSettled([journal.close()]);
+    // The append behind the batch was never written.
+    crashed.content(FIRST).fill(0, HEADER + 4 * FRAME);
+    damage(crashed, FIRST, HEADER + (1 + torn) * FRAME + 50);
+    const next = await open(crashed);
+    const left = [1, 2, 3, 4].filter((sequence) => sequence !== 2 + torn);
+    expect(await sequences(next)).toEqual(left);
+    const isLast = torn === 2;
+    expect(next.recovery.quarantined).toMatchObject(
+      isLast ? [] : [{ firstSequence: 2 + torn, lastSequence: 2 + torn, acknowledged: false }],
+    );
+    expect(next.recovery.truncatedBytes > 0).toBe(isLast);
+    await next.close();
+  }
+});
+
+test('damage before a later batch is a loss of what was acknowledged', async () => {
+  const files = createMemoryFileSystem();
+  const journal = await open(files);
+  for (let record = 1; record <= 3; record += 1) await journal.append(Buffer.alloc(100, record));
+  const crashed = files.crash('kill', () => 0);
+  await Promise.allSettled([journal.close()]);
+  damage(crashed, FIRST, HEADER + FRAME + 50);
+  const next = await open(crashed);
+  expect(next.recovery.quarantined).toMatchObject([
+    { firstSequence: 2, lastSequence: 2, acknowledged: true },
+  ]);
+  await next.close();
+});
+
 test('a lost checkpoint is reported, and released records may be read once more', async () => {
   const files = await filled();
   const journal = await open(files);

@@ -174,6 +174,7 @@ test('a read that the disk does not answer rejects and can be repeated', async (
   failNext(files, 'EIO', 1, ({ kind }) => kind === 'read');
   await expect(journal.read(1)).rejects.toMatchObject({
     code: 'JOURNAL_READ_FAILED',
+    file: '/journal/00000000000000000001.journal',
     retryable: true,
   });
   expect(await texts(journal)).toEqual(['a']);

@@ -104,11 +104,28 @@ test('an owner on another machine is alive while its heartbeat is fresh and dead
   await journal.close();
 });
 
+test.each([-3_600_000, 3_600_000])(
+  'the clock of an owner on another machine that is %i ms apart neither kills it nor keeps it alive',
+  async (apartMs) => {
+    const directory = await freshDirectory();
+    await (await open(directory)).close();
+    const path = await disguise(directory, { ...elsewhere, sinceEpochMs: Date.now() + apartMs });
+    // This process's own clock is apart from the directory's as well.
+    const clock = createFakeClock(Date.now() - apartMs);
+    await expect(open(directory, { clock })).rejects.toMatchObject({ code: 'JOURNAL_LOCKED' });
+    const longAgo = new Date(Date.now() - 60_000);
+    await utimes(path, longAgo, longAgo);
+    const journal = await open(directory, { clock });
+    expect(journal.epoch).toBe(2);
+    await journal.close();
+  },
+);
+
 test('opening watches a remote owner until its heartbeat is stale', async () => {
   const directory = await freshDirectory();
-  await (await open(directory)).close();
+  await (await open(directory, { ownerStaleMs: 600 })).close();
   await disguise(directory, elsewhere);
-  const journal = await open(directory, { ownerStaleMs: 600, acquireTimeoutMs: 5_000 });
+  const journal = await open(directory, { acquireTimeoutMs: 60_000 });
   expect(journal.epoch).toBe(2);
   await journal.close();
 });

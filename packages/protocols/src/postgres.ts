@@ -24,7 +24,14 @@ export {
   FrontendDecoder,
   type FrontendMessage,
 } from './postgres/frontend-reader.ts';
-export { parse, simpleQuery, startup, terminate } from './postgres/frontend-writer.ts';
+export {
+  parse,
+  runOnce,
+  simpleQuery,
+  startup,
+  sync,
+  terminate,
+} from './postgres/frontend-writer.ts';
 export { parseDataRow, parseErrorResponse } from './postgres/backend-reader.ts';
 export {
   CANCEL_REQUEST,

@@ -5,6 +5,11 @@
 export interface QueueBackend {
   /** The value of `accepted` for jobs in this store. */
   readonly kind: 'redis' | 'memory';
+  /**
+   * Names the store, the same for every backend of this process that reaches it. Consumers of one store remember
+   * together which jobs were handled. Absent: no other backend reaches it.
+   */
+  readonly identity?: string;
   /** Connects to the server, and reconnects until closed; reports to `listener`. */
   open(listener: ConnectionListener): void;
   /** Resolves once connected; rejects with the signal's own reason. */
@@ -17,8 +22,15 @@ export interface QueueBackend {
   /**
    * Subscribes one consumer to a topic.
    * @param leaseMs how long a delivery belongs to a consumer that does not renew it.
+   * @param onFailure called when a connection of this consumer alone cannot be made.
    */
-  subscribe(topic: string, leaseMs: number): Subscription;
+  subscribe(
+    topic: string,
+    leaseMs: number,
+    onFailure?: (failure: BackendFailure) => void,
+  ): Subscription;
+  /** The queue has not used the topic for a while: what the store holds for it besides jobs may be removed. */
+  forgetTopic?(topic: string): void;
   /** The topic's dead letters, the oldest first. @throws BackendError */
   deadLetters(topic: string, limit: number): Promise<DeadLetter[]>;
   /**
@@ -38,6 +50,7 @@ export interface QueueBackend {
 /** The kinds of jobs that can be listed. */
 export type PeekedKind = 'waiting' | 'pending' | 'delayed';
 
+/** How many jobs of a topic a store has, by what they wait for. */
 export interface TopicCounts {
   /** Not delivered yet. */
   readonly waiting: number;
@@ -77,6 +90,11 @@ export interface ConnectionListener {
   connected(event: { attempt: number }): void;
   attemptFailed(event: { attempt: number; delayMs: number; error: BackendFailure }): void;
   disconnected(event: { error: BackendFailure }): void;
+  /**
+   * What the server does when its memory is full, by its own name for it; called when it is another policy than
+   * before. Only `noeviction` keeps what is stored.
+   */
+  evictionPolicy?(event: { policy: string }): void;
 }
 
 /** A classified failure, with its message. */
@@ -85,14 +103,25 @@ export interface BackendFailure {
   readonly message: string;
 }
 
+/** A batch of jobs of one topic from one producer, as a backend stores it: whole, in order, or not at all. */
 export interface Publication {
   readonly topic: string;
   /** The identity of the producer's journal, which survives restarts. */
   readonly producer: string;
   /** The epoch of the sending process as the owner of the journal; an older owner is fenced. */
   readonly ownerEpoch: number;
+  /**
+   * A random value of the sending process as the owner of the journal. An owner of the same epoch with another nonce
+   * is another copy of the journal's directory: the later one is rejected as `fenced`. Absent: the same owner.
+   */
+  readonly ownerNonce?: string | undefined;
   /** The epoch of the owner that numbered the jobs: an earlier one when its backlog is drained. */
   readonly originEpoch: number;
+  /**
+   * The nonce of the owner that numbered the jobs. The store keeps a high-water mark for each, because copies of a
+   * directory may use an epoch twice. Absent for jobs of releases that had none: the mark is the producer's.
+   */
+  readonly originNonce?: string | undefined;
   /** Jobs up to this sequence are settled and never sent again; the store raises its high-water mark to it. */
   readonly floor: number;
   /** The most jobs the topic may hold; the jobs beyond it are refused. Absent: no limit. */
@@ -107,6 +136,7 @@ export interface Publication {
   readonly jobs: readonly PublishedJob[];
 }
 
+/** A job within a publication. */
 export interface PublishedJob {
   /** The number of the job among the producer's jobs of this topic and origin epoch; rising, gaps allowed. */
   readonly sequence: number;
@@ -114,14 +144,17 @@ export interface PublishedJob {
   /** The caller chose the id: later jobs with the same id are skipped. */
   readonly unique: boolean;
   readonly enqueuedAtMs: number;
-  /** The earliest time of delivery, in milliseconds since the Unix epoch; 0 for no delay. */
+  /** The earliest time of delivery, by the producer's wall clock at that time, as `enqueuedAtMs`; 0 for no delay. */
   readonly dueAtMs: number;
+  /** What is left of the delay when the job is sent, negative once it is due; the store adds it to its own time. */
+  readonly delayMs?: number;
   /** The priority level or the key's hash; see `producer/scheduling.ts`. */
   readonly routing?: string | undefined;
   /** JSON. */
   readonly payload: string;
 }
 
+/** What a store tells of a publication that it has taken. */
 export interface PublishReceipt {
   /** The store's high-water mark for this origin epoch before; below `floor`, it has lost jobs. */
   readonly remembered: number;
@@ -143,20 +176,51 @@ export interface Subscription {
   /** Resolves once connected; rejects with the signal's own reason. */
   whenConnected(signal: AbortSignal): Promise<void>;
   /**
-   * Waits, for well under a second, for up to `max` new jobs; returns an empty list when there are none. Delivers the
-   * jobs of a partition one at a time, the oldest first.
+   * Waits for up to `max` new jobs; returns an empty list when there are none. Delivers the jobs of a partition one at
+   * a time, the oldest first. May return fewer than there are, so that no reply is too large.
+   * @param waitMs the longest wait, default 250.
+   * @param signal ends the wait.
    */
-  fetch(max: number): Promise<Delivery[]>;
+  fetch(max: number, waitMs?: number, signal?: AbortSignal): Promise<Delivery[]>;
   /**
    * Renews the leases of the deliveries in `held`, and takes over orphaned jobs: deliveries that never reached this
-   * consumer, and those of consumers that have not renewed their leases.
+   * consumer, those that were handed back, and those of consumers that have not renewed their leases. The last ones
+   * were delivered once more than before, whether or not a handler has seen them.
+   * @param mayTakeOver false leaves the jobs of other consumers, default true: after an outage, leases have expired
+   *   that nobody could renew.
+   * @param last limits which jobs are taken over for their last delivery; default all.
    */
-  recover(held: readonly string[], max: number): Promise<RecoveredDeliveries>;
+  recover(
+    held: readonly string[],
+    max: number,
+    mayTakeOver?: boolean,
+    last?: LastDeliveries,
+  ): Promise<RecoveredDeliveries>;
   /** Removes handled jobs; ignores those whose leases went to another consumer. */
   acknowledge(deliveries: readonly string[]): Promise<void>;
   /** Moves a failed job to the dead letters, in one atomic step. */
-  deadLetter(delivery: Delivery, reason: string): Promise<void>;
-  close(): Promise<void>;
+  deadLetter(delivery: Delivery, reason: string, stack?: string): Promise<void>;
+  /**
+   * Puts a failed job aside until it is due again: `delayed`. A job of a partition is `kept` by this consumer instead,
+   * because the partition waits with it. In both cases the next delivery counts `delivery.deliveries` as made. Without
+   * this method, every failed job is kept.
+   */
+  retryLater?(delivery: Delivery, delayMs: number): Promise<'delayed' | 'kept'>;
+  /**
+   * Hands jobs back: the next consumer gets them at once, and `deliveries` of them count as made. Without this method,
+   * their leases expire.
+   */
+  release?(jobs: readonly Pick<Delivery, 'handle' | 'deliveries'>[]): Promise<void>;
+  /** @param held deliveries whose handlers still run: their leases expire. Other jobs are handed back. */
+  close(held?: readonly string[]): Promise<void>;
+}
+
+/** A job that processes died with may be what they died of: it is taken over alone for its last delivery. */
+export interface LastDeliveries {
+  /** The number of the delivery that is the last one. */
+  readonly delivery: number;
+  /** The most jobs that are taken over for it. */
+  readonly max: number;
 }
 
 /** A job whose attempts are used up. */
@@ -168,10 +232,13 @@ export interface DeadLetter {
   readonly deliveries: number;
   readonly routing?: string;
   readonly reason: string;
+  /** The stack of the error, without its message. */
+  readonly stack?: string;
   /** The reasons of earlier failures, before it was redriven; the oldest first. */
   readonly history: readonly string[];
 }
 
+/** A job that a store has leased to a consumer. */
 export interface Delivery {
   /** The store's identifier of this delivery. */
   readonly handle: string;
@@ -183,10 +250,17 @@ export interface Delivery {
   readonly routing?: string;
   /** The reasons of earlier failures, before it was redriven; absent when there are none. */
   readonly history?: readonly string[];
+  /** A consumer died with the job, and the store delivers such jobs by `fetch`. Absent otherwise. */
+  readonly isRecovered?: true;
 }
 
+/** What a consumer gets when it asks again for the deliveries whose handlers it still runs. */
 export interface RecoveredDeliveries {
   readonly deliveries: readonly Delivery[];
   /** The handles in `held` whose leases went to another consumer. */
   readonly lost: readonly string[];
+  /** The handles in `held` that have no job any more: another consumer has handled it, or the store has lost it. */
+  readonly gone?: readonly string[];
+  /** There are more jobs to recover. */
+  readonly isPartial?: true;
 }

@@ -3,39 +3,41 @@ import { type Emitter, createEmitter, nextEvent } from '@holdfast/foundation';
 import { deadLettersOf, poisonJobsOf } from './admin/dead-letters.ts';
 import { healthOf } from './admin/health.ts';
 import { inspectionOf } from './admin/inspection.ts';
-import type { ConnectionListener, QueueBackend } from './backend.ts';
+import type { QueueBackend } from './backend.ts';
 import { TopicConsumer } from './consumer/consumer.ts';
 import { createJobExecutor } from './consumer/job-execution.ts';
+import { useJobMemory } from './consumer/job-memory.ts';
 import {
   DuplicateConsumerError,
   QueueClosedError,
   ServerUnsupportedError,
   UndrainedJobsError,
 } from './errors.ts';
-import { Backlog } from './fallback/backlog.ts';
-import { type JournalFactory, diskJournals, openFallback } from './fallback/open-fallback.ts';
-import type { PoisonStore } from './fallback/poison-store.ts';
+import { type JournalFactory, diskJournals } from './fallback/open-fallback.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import {
+  type ResolvedEnqueueManyOptions,
   type ResolvedEnqueueOptions,
   type ResolvedQueueOptions,
   checkHandler,
   parseCloseDeadlineMs,
+  parseEnqueueManyOptions,
   parseEnqueueOptions,
   parseNewJobs,
   parseProcessOptions,
 } from './options.ts';
-import { Backpressure } from './producer/backpressure.ts';
 import { checkJobId, checkTopic, serializePayload } from './producer/payload.ts';
 import type { Submission } from './state/pending-job.ts';
-import { Producer } from './producer/producer.ts';
+import { reportingRoom } from './producer/freed-room.ts';
+import { QueueOpening, evictionPolicyOf, fallbackFailureOf } from './producer/queue-opening.ts';
 import { routingOf } from './producer/scheduling.ts';
-import { validatePayload } from './producer/schema.ts';
+import { OrderedValidation } from './producer/schema.ts';
 import type {
   Accepted,
   Acceptor,
   Consumer,
   DeadLetters,
+  EnqueueManyOptions,
   EnqueueOptions,
   Handler,
   Inspection,
@@ -46,30 +48,22 @@ import type {
   QueueHealth,
   QueueStats,
 } from './queue.ts';
-
-interface Opened {
-  readonly backlog: Backlog;
-  readonly producer: Producer;
-  readonly poison: PoisonStore;
-  readonly backpressure: Backpressure;
-}
+import { queueEventKinds } from './state/queue-events.ts';
+import { RemainingDelays } from './state/remaining-delays.ts';
 
 /** The queue over any backend. */
 export class DurableQueue implements Queue {
   readonly #backend: QueueBackend;
   readonly #options: ResolvedQueueOptions;
-  readonly #journals: JournalFactory;
-  readonly #events: Emitter<QueueEvents> = createEmitter('holdfast:queue');
-  readonly #opening: Promise<Opened>;
+  readonly #events: Emitter<QueueEvents> = createEmitter('holdfast:queue', queueEventKinds);
+  readonly #opening: QueueOpening;
+  readonly #delays: RemainingDelays;
   /** By topic and name. */
   readonly #consumers = new Map<string, Consumer>();
-  readonly #connection = { up: false, failedAttempts: 0, connects: 0 };
+  readonly #validation = new OrderedValidation();
   /** The prefix of the ids of this queue's jobs; unique to this queue. */
   readonly #idPrefix = randomBytes(12).toString('base64url');
   #lastId = 0;
-  #opened: Opened | undefined;
-  /** Set once the journal is open and earlier callers have submitted their jobs. */
-  #backpressure: Backpressure | undefined;
   #closed: Promise<void> | undefined;
   readonly on: Queue['on'] = this.#events.on;
 
@@ -79,17 +73,12 @@ export class DurableQueue implements Queue {
     journals: JournalFactory = diskJournals,
   ) {
     this.#backend = backend;
-    this.#journals = journals;
     this.#options = options;
-    this.#opening = this.#open();
-    // Registered first: calls to `enqueue` from then on stay behind those that waited for the journal. A failure
-    // to open rejects each later call to `enqueue`, `ready` and `poisonJobs`.
-    this.#opening.then(
-      ({ backpressure }) => {
-        this.#backpressure = backpressure;
-      },
-      () => undefined,
-    );
+    const events = this.#events;
+    const fallback = this.#fallback;
+    this.#delays = new RemainingDelays(options.tuning.clock);
+    const shared = { events, fallback, delays: this.#delays };
+    this.#opening = new QueueOpening({ backend, options, journals, ...shared });
   }
 
   get current(): Acceptor {
@@ -99,13 +88,13 @@ export class DurableQueue implements Queue {
 
   get state(): Queue['state'] {
     if (this.#closed !== undefined) return 'closed';
-    return this.#opened?.producer.state.machine.state ?? 'opening';
+    return this.#opening.opened?.producer.state.machine.shown.kind ?? 'opening';
   }
 
   async ready(): Promise<void> {
-    const { producer } = await this.#opening;
+    const { producer } = await this.#opening.whenOpened();
     const { machine } = producer.state;
-    if (machine.state === 'opening') await nextEvent(this, 'state');
+    if (machine.shown.kind === 'opening') await nextEvent(this, 'state');
     const { failure } = machine;
     if (failure?.errorClass === 'unsupported') throw new ServerUnsupportedError('ready', failure);
   }
@@ -124,29 +113,32 @@ export class DurableQueue implements Queue {
     const resolved = parseEnqueueOptions(options);
     resolved.signal?.throwIfAborted();
     const schema = this.#options.tuning.topics.get(topic)?.schema;
-    if (schema === undefined) {
-      return this.#submit(this.#submission(topic, payload, resolved), resolved.signal);
-    }
-    return validatePayload(topic, schema, payload).then((valid) =>
-      this.#submit(this.#submission(topic, valid, resolved), resolved.signal),
+    const submission = this.#submission(topic, payload, resolved);
+    const { signal } = resolved;
+    if (schema === undefined) return this.#submit(submission, signal);
+    const payloads = [submission.payload];
+    return this.#validation.run({ topic, schema, payloads, signal }, () =>
+      this.#submit(submission, signal),
     );
   }
 
   async enqueueMany(
     topic: string,
     jobs: readonly NewJob[],
-    options?: { signal?: AbortSignal },
+    options?: EnqueueManyOptions,
   ): Promise<Accepted[]> {
     if (this.#closed !== undefined) throw new QueueClosedError('enqueueMany');
-    const { signal } = parseEnqueueOptions(options);
+    const resolved = parseEnqueueManyOptions(options);
+    const { signal } = resolved;
     signal?.throwIfAborted();
     const schema = this.#options.tuning.topics.get(topic)?.schema;
-    const submissions: Submission[] = [];
-    for (const { payload, options: own } of parseNewJobs(jobs)) {
-      const valid = schema === undefined ? payload : await validatePayload(topic, schema, payload);
-      submissions.push(this.#submission(topic, valid, own));
-    }
-    return Promise.all(submissions.map((submission) => this.#submit(submission, signal)));
+    const submissions = parseNewJobs(jobs).map(({ payload, options: own }, index) =>
+      this.#submission(topic, payload, own, index),
+    );
+    const submit = (): Promise<Accepted[]> => this.#submitAll(submissions, resolved);
+    if (schema === undefined) return submit();
+    const payloads = submissions.map(({ payload }) => payload);
+    return this.#validation.run({ topic, schema, payloads, signal }, submit);
   }
 
   process<Transaction>(
@@ -167,22 +159,33 @@ export class DurableQueue implements Queue {
     const { clock, random } = this.#options.tuning;
     const key = `${topic}\n${name}`;
     if (this.#consumers.has(key)) throw new DuplicateConsumerError(topic, name);
+    const { memory, release } = useJobMemory(this.#backend, topic, resolved.maxRememberedJobs);
     const consumer = new TopicConsumer({
       topic,
+      memory,
+      schema: this.#options.tuning.topics.get(topic)?.schema,
       executeJob: createJobExecutor(handler, options?.ledger),
       options: resolved,
       clock,
       random,
       events: this.#events,
-      subscription: this.#backend.subscribe(topic, resolved.leaseMs),
-      onClosed: () => this.#consumers.delete(key),
+      subscription: reportingRoom(
+        this.#backend.subscribe(topic, resolved.leaseMs, (failure) =>
+          consumer.connectionFailed(failure),
+        ),
+        () => this.#opening.backpressure?.freed(topic),
+      ),
+      onClosed: () => {
+        this.#consumers.delete(key);
+        release();
+      },
     });
     this.#consumers.set(key, consumer);
     return consumer;
   }
 
   getStats(): QueueStats {
-    const { producer, backlog, poison } = this.#opened ?? {};
+    const { producer, backlog, poison } = this.#opening.opened ?? {};
     const failure = producer?.state.machine.failure;
     const age = producer?.state.oldestAgeMs;
     return {
@@ -193,6 +196,7 @@ export class DurableQueue implements Queue {
       acceptedByFallback: 0,
       drained: 0,
       alreadyApplied: 0,
+      identityRenewals: producer?.state.identity.renewals ?? 0,
       poisoned: poison?.size ?? 0,
       pending: 0,
       shed: 0,
@@ -203,61 +207,80 @@ export class DurableQueue implements Queue {
         ...(age !== undefined && { oldestAgeMs: age }),
       },
       dataLoss: { count: 0, jobs: 0, resent: 0, ...producer?.state.dataLoss },
-      connection: { ...this.#connection },
+      ...stalledOf(this.#consumers.values()),
+      ...fallbackFailureOf(this.#opening),
+      ...evictionPolicyOf(this.#opening),
+      connection: { ...this.#opening.connection },
     };
   }
 
   deadLetters(topic: string): DeadLetters {
-    return deadLettersOf(this.#backend, checkTopic('deadLetters', topic));
+    return deadLettersOf(this.#backend, checkTopic('deadLetters', topic), this.#assertOpen);
   }
 
   inspect(topic: string): Inspection {
-    return inspectionOf(this.#backend, checkTopic('inspect', topic));
+    return inspectionOf(this.#backend, checkTopic('inspect', topic), this.#assertOpen);
   }
 
   poisonJobs(topic: string): DeadLetters {
     return poisonJobsOf(checkTopic('poisonJobs', topic), async () => {
-      const { poison, backpressure } = await this.#opening;
+      const { poison, backpressure } = await this.#opening.whenOpened();
       return { poison, submit: (submission) => backpressure.submit(submission, undefined) };
     });
   }
 
   health(): QueueHealth {
-    const drainEtaMs = this.#opened?.producer.state.drainEtaMs;
+    const drainEtaMs = this.#opening.opened?.producer.state.drainEtaMs;
     return healthOf(this.getStats(), this.#options.tuning, drainEtaMs);
   }
 
-  async close(options?: { deadlineMs?: number }): Promise<void> {
-    const deadlineMs = parseCloseDeadlineMs(options);
-    this.#closed ??= this.#close(deadlineMs);
-    return this.#closed;
+  close(options?: { deadlineMs?: number }): Promise<void> {
+    try {
+      const deadlineMs = parseCloseDeadlineMs(options);
+      return (this.#closed ??= this.#close(deadlineMs));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
+  readonly #assertOpen = (tried: string): void => {
+    if (this.#closed !== undefined) throw new QueueClosedError(tried);
+  };
+
   /** Submits the job; while the journal is being opened, after it is open. */
   #submit(submission: Submission, signal: AbortSignal | undefined): Promise<Accepted> {
-    if (this.#backpressure !== undefined) return this.#backpressure.submit(submission, signal);
-    return this.#opening.then(({ backpressure }) => backpressure.submit(submission, signal));
+    return this.#opening.submit([submission], signal, (backpressure) =>
+      backpressure.submit(submission, signal),
+    );
+  }
+
+  #submitAll(
+    submissions: readonly Submission[],
+    options: ResolvedEnqueueManyOptions,
+  ): Promise<Accepted[]> {
+    return this.#opening.submit(submissions, options.signal, (backpressure) =>
+      backpressure.submitAll(submissions, options),
+    );
   }
 
   #submission(
     topic: string,
     payload: unknown,
     { jobId, delayMs, ...routed }: ResolvedEnqueueOptions,
+    index?: number,
   ): Submission {
-    const { clock, maxPayloadBytes, topics } = this.#options.tuning;
+    const { maxPayloadBytes, topics } = this.#options.tuning;
     const routing = routingOf(topic, routed, topics.get(topic)?.partitions);
-    const enqueuedAtMs = Math.round(clock.epochMs());
     return {
       topic: checkTopic('enqueue', topic),
-      payload: serializePayload(topic, payload, maxPayloadBytes),
+      payload: serializePayload(topic, payload, maxPayloadBytes, index),
       id: jobId === undefined ? this.#newId() : checkJobId('enqueue', jobId),
       unique: jobId !== undefined,
-      enqueuedAtMs,
-      dueAtMs: delayMs === 0 ? 0 : enqueuedAtMs + delayMs,
+      ...this.#delays.timesOf(delayMs),
       ...(routing !== undefined && { routing }),
     };
   }
@@ -272,69 +295,14 @@ export class DurableQueue implements Queue {
     return this.#options.fallback === 'memory' ? 'memory' : 'journal';
   }
 
-  async #open(): Promise<Opened> {
-    const { fallback, tuning } = this.#options;
-    const { journal, poison } = await openFallback(this.#options, this.#journals);
-    // A memory fallback retains nothing: the resend buffers hold the confirmed jobs in memory already.
-    const retainMs = fallback === 'memory' ? 0 : tuning.retainMs;
-    const backlog = new Backlog({
-      journal,
-      clock: tuning.clock,
-      retainMs,
-      onShed: tuning.backpressure === 'shed-oldest' ? (jobs) => this.#emitShed(jobs) : undefined,
-    });
-    const producer = new Producer({
-      ...tuning,
-      backend: this.#backend,
-      events: this.#events,
-      fallback: this.#fallback,
-      backlog,
-      poison,
-    });
-    await producer.open();
-    this.#opened = { backlog, producer, poison, backpressure: new Backpressure(producer, tuning) };
-    this.#backend.open(this.#connectionListener(producer));
-    return this.#opened;
-  }
-
-  #emitShed({ length: jobs }: readonly unknown[]): void {
-    if (this.#opened !== undefined) this.#opened.producer.state.counts.shed += jobs;
-    this.#events.emit('shed', { jobs, atMs: this.#options.tuning.clock.now() });
-  }
-
-  #connectionListener({ monitor }: Producer): ConnectionListener {
-    const { clock } = this.#options.tuning;
-    return {
-      connected: ({ attempt }) => {
-        this.#connection.up = true;
-        this.#connection.connects += 1;
-        this.#events.emit('connected', { attempt, atMs: clock.now() });
-        monitor.connected();
-      },
-      attemptFailed: ({ attempt, delayMs, error }) => {
-        this.#connection.failedAttempts += 1;
-        const { errorClass, message } = error;
-        const seen = { errorClass, error: message, atMs: clock.now() };
-        this.#events.emit('reconnecting', { attempt, delayMs, ...seen });
-        monitor.failed(error);
-      },
-      disconnected: ({ error }) => {
-        this.#connection.up = false;
-        const { errorClass, message } = error;
-        this.#events.emit('disconnected', { errorClass, error: message, atMs: clock.now() });
-        monitor.failed(error);
-      },
-    };
-  }
-
   async #close(deadlineMs: number): Promise<void> {
     const { clock } = this.#options.tuning;
-    const opened = await this.#opening.catch(() => undefined);
     const giveUp = new AbortController();
-    const deadline = clock.schedule(deadlineMs, () => giveUp.abort(), { holdsProcess: false });
-    await Promise.all(
-      [...this.#consumers.values()].map((consumer) => consumer.close({ deadlineMs })),
-    );
+    // Holds the process: whoever waits for the end of `close` has to see it.
+    const deadline = clock.schedule(deadlineMs, () => giveUp.abort());
+    // In this turn: no handler starts any more.
+    const consumers = [...this.#consumers.values()].map((one) => one.close({ deadlineMs }));
+    const [opened] = await Promise.all([this.#opening.close(giveUp.signal), ...consumers]);
     const mustDrain = this.#fallback === 'memory';
     await opened?.producer.settle(mustDrain, giveUp.signal).catch(() => undefined);
     deadline.cancel();
@@ -343,4 +311,12 @@ export class DurableQueue implements Queue {
     await Promise.all([opened?.backlog.close(), opened?.poison.close()]);
     if (mustDrain && left > 0) throw new UndrainedJobsError(left, deadlineMs);
   }
+}
+
+function stalledOf(consumers: Iterable<Consumer>): Pick<QueueStats, 'stalledConsumers'> {
+  const stalledConsumers = [...consumers].flatMap((consumer) => {
+    const { stalled } = consumer.getStats();
+    return stalled === undefined ? [] : [{ topic: consumer.topic, ...stalled }];
+  });
+  return stalledConsumers.length === 0 ? {} : { stalledConsumers };
 }

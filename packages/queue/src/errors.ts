@@ -4,20 +4,29 @@ import {
   type Outcome,
   isHoldfastError,
 } from '@holdfast/foundation';
+import { isNativeError } from 'node:util/types';
+import type { JournalFullError } from '@holdfast/journal';
 import type { BackendFailure, ErrorClass } from './backend.ts';
+import type { Accepted } from './state/accepted.ts';
 
 /** The store behind the queue failed. `errorClass` tells what can be done about it. */
 export class BackendError extends HoldfastError implements BackendFailure {
   readonly code = 'QUEUE_BACKEND_FAILED';
   readonly errorClass: ErrorClass;
 
-  constructor(errorClass: ErrorClass, message: string, cause?: unknown) {
-    super(message, { cause, retryable: errorClass !== 'fenced', outcome: 'unknown' });
+  /** @param outcome `not-applied` when nothing was sent. */
+  constructor(
+    errorClass: ErrorClass,
+    message: string,
+    cause?: unknown,
+    outcome: Outcome = 'unknown',
+  ) {
+    super(message, { cause, retryable: errorClass !== 'fenced', outcome });
     this.errorClass = errorClass;
   }
 }
 
-/** The queue is closed; the job was not accepted. */
+/** The queue is closed. The job was not accepted; one that was on its way to Redis may be there: `outcome` tells. */
 export class QueueClosedError extends HoldfastError {
   readonly code = 'QUEUE_CLOSED';
 
@@ -58,6 +67,37 @@ export class PoisonJobError extends HoldfastError {
   }
 }
 
+/**
+ * Thrown by a handler: no further attempt can help. The job becomes a dead letter at once. Any error of this `name` counts,
+ * such as the class of BullMQ.
+ */
+export class UnrecoverableError extends HoldfastError {
+  readonly code = 'QUEUE_JOB_UNRECOVERABLE';
+
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super(message, { ...options, retryable: false, outcome: 'unknown' });
+  }
+}
+
+/** A handler took longer than `timeoutMs`, and failed after its signal was aborted. The attempt counts. */
+export class JobTimeoutError extends HoldfastError {
+  readonly code = 'QUEUE_JOB_TIMED_OUT';
+  readonly topic: string;
+  readonly id: string;
+  readonly timeoutMs: number;
+
+  constructor(topic: string, id: string, timeoutMs: number, cause?: unknown) {
+    super(`job ${id} of ${topic}: its handler took longer than ${timeoutMs} ms`, {
+      ...(cause !== undefined && { cause }),
+      retryable: true,
+      outcome: 'unknown',
+    });
+    this.topic = topic;
+    this.id = id;
+    this.timeoutMs = timeoutMs;
+  }
+}
+
 /** A handler ignored a failed statement, so its transaction could not be committed. The job is retried. */
 export class EffectRolledBackError extends HoldfastError {
   readonly code = 'QUEUE_EFFECT_ROLLED_BACK';
@@ -82,7 +122,10 @@ export class DuplicateConsumerError extends HoldfastError {
   }
 }
 
-/** The payload does not fit its topic's schema; nothing was accepted. */
+/**
+ * The payload does not fit its topic's schema. `enqueue` rejects with it, and nothing was accepted; a job that reached a
+ * consumer is dead-lettered with its message.
+ */
 export class SchemaViolationError extends HoldfastError {
   readonly code = 'QUEUE_SCHEMA_VIOLATION';
   /** The message of each violation, and the path of the part of the payload that it concerns. */
@@ -92,14 +135,17 @@ export class SchemaViolationError extends HoldfastError {
     const [first = { message: 'no reason was given', path: 'payload' }] = issues;
     const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
     super(
-      `enqueue to ${topic}: ${first.path} does not fit the schema: ${first.message}${more}; the job was not accepted`,
+      `${topic}: ${first.path} does not fit the schema: ${first.message}${more}; correct the payload, or the schema of the topic`,
       { outcome: 'not-applied' },
     );
     this.issues = issues;
   }
 }
 
-/** A limit in memory, in the fallback or in Redis is reached; the job was not accepted. */
+/**
+ * A limit in memory, in the fallback or in Redis is reached. The job was not accepted; one whose reply of Redis was lost
+ * before may be there: `outcome` tells.
+ */
 export class QueueFullError extends HoldfastError {
   readonly code = 'QUEUE_FULL';
   /** The option that sets the limit, or `fallback` for the limits of the journal (see `cause`). */
@@ -113,6 +159,69 @@ export class QueueFullError extends HoldfastError {
       retryAfterMs: 1_000,
     });
     this.limit = limit;
+  }
+}
+
+/**
+ * Some jobs of an `enqueueMany` were accepted, and others were not. `cause` is the error of the first rejected job.
+ * The same call would add the accepted ones again, unless their `jobId`s are given: enqueue the others.
+ */
+export class PartialEnqueueError extends HoldfastError {
+  readonly code = 'QUEUE_PARTIALLY_ENQUEUED';
+  /** What became of each job, in the order of the call. */
+  readonly results: readonly PromiseSettledResult<Accepted>[];
+
+  constructor(topic: string, results: readonly PromiseSettledResult<Accepted>[], cause: unknown) {
+    const accepted = results.filter(({ status }) => status === 'fulfilled').length;
+    super(
+      `enqueueMany to ${topic}: ${accepted} of ${results.length} jobs were accepted, the others were not ` +
+        `(${messageOf(cause)}); enqueue those whose entries in results are rejected again`,
+      { cause, retryable: false, outcome: 'unknown' },
+    );
+    this.results = results;
+  }
+
+  /** The answers for the accepted jobs, in the order of the call. */
+  get accepted(): Accepted[] {
+    return this.results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  }
+}
+
+/** A job of an `enqueueMany` was not sent, because one before it had been rejected (`cause`). */
+export class NotSentError extends HoldfastError {
+  readonly code = 'QUEUE_NOT_SENT';
+
+  constructor(cause: unknown) {
+    super(
+      'enqueueMany: the job was not sent, because one before it was rejected; enqueue it again',
+      { cause, retryable: true, outcome: 'not-applied' },
+    );
+  }
+}
+
+/** The journal is being opened, and Redis does not accept the job, which is nowhere. */
+export class FallbackNotReadyError extends HoldfastError {
+  readonly code = 'QUEUE_FALLBACK_NOT_READY';
+
+  /** @param cause why the last attempt to open it failed, if one has. */
+  constructor(cause: unknown) {
+    super(
+      'enqueue: Redis does not accept the job, and the journal is not open yet; call again later',
+      { cause, outcome: 'not-applied', retryable: true, retryAfterMs: 1_000 },
+    );
+  }
+}
+
+/** The job was sent to Redis, whose reply was lost, and then the fallback refused it: Redis may have it. */
+export class FallbackFailedError extends HoldfastError {
+  readonly code = 'QUEUE_FALLBACK_FAILED';
+
+  constructor(cause: HoldfastError) {
+    super(`enqueue: Redis did not answer, and ${cause.message}`, {
+      cause,
+      outcome: 'unknown',
+      retryable: true,
+    });
   }
 }
 
@@ -154,18 +263,30 @@ export function toBackendFailure(error: unknown): BackendFailure {
 }
 
 /** Whether the job was rejected because a limit is reached, and was not sent. */
-export function isQueueFull(error: unknown): boolean {
-  return isHoldfastError(error) && error.code === 'QUEUE_FULL' && error.outcome === 'not-applied';
+export function isQueueFull(error: unknown): error is QueueFullError {
+  return isNotApplied(error) && error.code === 'QUEUE_FULL';
+}
+
+/** Whether it is known that the job was not added. */
+export function isNotApplied(error: unknown): error is HoldfastError {
+  return isHoldfastError(error) && error.outcome === 'not-applied';
+}
+
+function messageOf(error: unknown): string {
+  return isNativeError(error) ? error.message : String(error);
 }
 
 /** Whether the fallback has no room. */
-export function isJournalFull(error: unknown): error is HoldfastError {
+export function isJournalFull(error: unknown): error is JournalFullError {
   return isHoldfastError(error) && error.code === 'JOURNAL_FULL';
 }
 
 /** Turns an error of the fallback into the error that `enqueue` rejects with. */
 export function toEnqueueError(error: unknown, wasSent: boolean): unknown {
-  if (!isJournalFull(error)) return error;
+  if (!isJournalFull(error)) {
+    const isUncertain = wasSent && isHoldfastError(error) && error.outcome !== 'unknown';
+    return isUncertain ? new FallbackFailedError(error) : error;
+  }
   return new QueueFullError('fallback', `Redis accepts no jobs and ${error.message}`, {
     cause: error,
     outcome: wasSent ? 'unknown' : 'not-applied',

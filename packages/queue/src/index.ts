@@ -23,13 +23,19 @@ export {
   BackendError,
   DuplicateConsumerError,
   EffectRolledBackError,
+  NotSentError,
+  PartialEnqueueError,
   PayloadTooLargeError,
   PoisonJobError,
   QueueClosedError,
+  FallbackFailedError,
+  FallbackNotReadyError,
+  JobTimeoutError,
   QueueFullError,
   SchemaViolationError,
   ServerUnsupportedError,
   UndrainedJobsError,
+  UnrecoverableError,
 } from './errors.ts';
 export { type MemoryBackendOptions, createMemoryBackend } from './memory/backend.ts';
 export type { IdempotencyLedger, LedgerEntry } from './ledger/idempotency-ledger.ts';
@@ -42,15 +48,17 @@ export {
   postgresLedger,
 } from './ledger/postgres-ledger.ts';
 export { type LedgerRedis, type RedisLedgerOptions, redisLedger } from './ledger/redis-ledger.ts';
-export type { JournalFallbackOptions, QueueOptions, TopicOptions } from './options.ts';
+export type { QueueFallbackOptions, JournalFallbackOptions, QueueOptions } from './options.ts';
 export type {
   Accepted,
   Acceptor,
   AcknowledgeLevel,
   Consumer,
+  ConsumerStall,
   ConsumerStats,
   DeadJob,
   DeadLetters,
+  EnqueueManyOptions,
   EnqueueOptions,
   Handler,
   InspectedJob,
@@ -64,7 +72,8 @@ export type {
   QueueStats,
 } from './queue.ts';
 export type { Priority } from './producer/scheduling.ts';
-export type { RedisConnector } from './redis/connector.ts';
+export type { IoredisClient, RedisConnector, RequiredOptions } from './redis/connector.ts';
 export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';
 export type { StandardSchema } from './producer/schema.ts';
+export type { PayloadInput, PayloadOutput, TopicOptions, Topics } from './producer/topics.ts';
 export type { QueueState } from './state/queue-state.ts';

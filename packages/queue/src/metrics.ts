@@ -41,6 +41,11 @@ const rows: readonly Row<QueueReading>[] = [
     'none 0, busy 1, unreachable 2, denied 3, unsupported 4, fenced 5',
     ({ stats }) => (stats.errorClass === undefined ? 0 : CLASSES[stats.errorClass]),
   ),
+  gauge(
+    'queue_consumers_stalled',
+    'Consumers that Redis refuses',
+    ({ stats }) => stats.stalledConsumers?.length ?? 0,
+  ),
   gauge('queue_link_up', 'Whether Redis can be asked', ({ stats }) =>
     stats.connection.up ? 1 : 0,
   ),

@@ -7,8 +7,11 @@ import { type MeasuredQueues, measuredQueues, queueCollectors } from './metrics.
 
 export { type MeasuredQueues } from './metrics.ts';
 
+/** Options of `registerOpenTelemetryMetrics` for queues. */
 export interface QueueOpenTelemetryOptions {
+  /** The meter of OpenTelemetry on which the instruments are made. */
   meter: Meter;
+  /** The queues that are measured, by the name that is their label. */
   queues: MeasuredQueues;
   /** What the metrics' names begin with. Default nothing. */
   prefix?: string;

@@ -16,30 +16,31 @@ import {
   string,
 } from '@holdfast/foundation';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
-import type { AcknowledgeLevel, ProcessOptions } from './queue.ts';
+import type { AcknowledgeLevel, EnqueueManyOptions, ProcessOptions } from './queue.ts';
 import { checkTopic } from './producer/payload.ts';
 import { PRIORITIES, type Priority } from './producer/scheduling.ts';
-import type { StandardSchema } from './producer/schema.ts';
+import { isSchema, standardSchema } from './producer/schema.ts';
+import type { TopicOptions, Topics } from './producer/topics.ts';
+import { hidingSecrets } from './redis/secrets.ts';
 import {
   type RedisServer,
   type RedisServerOptions,
   parseRedisServer,
 } from './redis/server-options.ts';
 
+export type { TopicOptions } from './producer/topics.ts';
+
 /** Options of {@link createQueueAdapter}. All times in milliseconds, all sizes in bytes. */
-export interface QueueOptions {
+export interface QueueOptions<T extends Topics = Topics> {
   /** The address of Redis, a function that creates a client, Sentinels, or nodes of a cluster. */
   redis: RedisServerOptions;
   /** The store for jobs while Redis is down. `'memory'` does not survive the process. Default `'memory'`. */
-  fallback?: 'memory' | { journal: JournalFallbackOptions };
+  fallback?: 'memory' | QueueFallbackOptions;
   /** The store that must have a job before `enqueue` resolves. Default `'redis'`. */
   acknowledge?: AcknowledgeLevel;
   /** With `acknowledge: 'replicated'`: the number of replicas that must have a job. Default 1. */
   replicas?: number;
-  /**
-   * With `acknowledge: 'replicated'`: Redis and those replicas must have the job on their disks (WAITAOF; Redis 7.2
-   * or newer with appendonly). Default false.
-   */
+  /** With `'replicated'`: Redis and they have the job on disk (WAITAOF; Redis >= 7.2, appendonly). Default false. */
   onDisk?: boolean;
   /** The prefix of the keys in Redis. Default `holdfast`. */
   prefix?: string;
@@ -57,12 +58,13 @@ export interface QueueOptions {
   backpressure?: 'reject' | 'wait' | 'shed-oldest';
   /** Default 30 000. */
   backpressureTimeoutMs?: number;
-  /** Options of individual topics. */
-  topics?: Readonly<Record<string, TopicOptions>>;
+  /** Options of individual topics, or only their schemas, which give `enqueue` and `process` their types. */
+  topics?: T;
   /** The most topics that one queue enqueues to. Default 1 000. */
   maxTopics?: number;
   /** The limits of the fallback, in memory or on disk. Defaults 1 000 000 jobs and 256 MiB. */
   maxBacklogJobs?: number;
+  /** The most payload of the fallback, in bytes. Default 256 MiB. */
   maxBacklogBytes?: number;
   /** The deadline of a command; then the connection is given up. Default 1 000. */
   commandTimeoutMs?: number;
@@ -71,52 +73,60 @@ export interface QueueOptions {
   /** The interval of probes on an idle connection. Default 1 000. */
   pingIntervalMs?: number;
   /** The delays between connection attempts double from the first to the longest. Defaults 25 and 500. */
-  reconnect?: { initialDelayMs?: number; maxDelayMs?: number };
+  reconnect?: {
+    /** The first delay. Default 25. */
+    initialDelayMs?: number;
+    /** The longest. Default 500. */
+    maxDelayMs?: number;
+  };
   /** The most dead letters kept of each topic, the newest. Default 10 000. */
   maxDeadLetters?: number;
   /** How long the `jobId` of an applied job is remembered. Default one day. */
   jobIdTtlMs?: number;
-  /**
-   * How long confirmed jobs are kept to be sent again when Redis comes back without them; 0 keeps none. Default 5 000,
-   * which covers `appendfsync everysec`.
-   */
+  /** How long confirmed jobs are kept for a Redis that loses them; 0: not. Default 5 000: `appendfsync everysec`. */
   retainMs?: number;
   /** The most payload kept in memory for that, of all topics together. Default 32 MiB. */
   maxRetainedBytes?: number;
   /** How long Redis remembers the high-water mark of a producer after its last job. Default seven days. */
   markTtlMs?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
+  /** The source of random numbers. Default: the random source of the system. */
   random?: Random;
 }
 
-/** Options of one topic. */
-export interface TopicOptions {
+/** A fallback on disk, which survives the process. */
+export interface QueueFallbackOptions {
+  /** Where the jobs wait, and its limits. */
+  journal: JournalFallbackOptions;
   /**
-   * The schema of payloads, from any library that implements Standard Schema. The schema's output is enqueued.
+   * While the journal cannot be opened (another process owns it, as in a rolling deploy; its volume is missing or
+   * read-only), `'reject'` rejects jobs with its error; `'redis'` sends them to Redis, without a fallback until the
+   * journal is open: it is tried again all the time. The jobs of this queue stay in the order of their calls. Those
+   * that an earlier owner left in the journal come once it is open: after the jobs sent meanwhile, and before later
+   * ones, also of one topic and key. Where that matters, use `'reject'`, the default.
    */
-  schema?: StandardSchema;
-  /**
-   * The most jobs of the topic in Redis. Further jobs are rejected with QueueFullError, except those that the
-   * fallback has accepted.
-   */
-  maxJobs?: number;
-  /**
-   * The number of partitions for jobs with keys. The jobs of one partition are handled one at a time, so this is also
-   * the most that are handled at once. 1 to 64; all producers need the same number while the topic has jobs with
-   * keys. Default: no keys.
-   */
-  partitions?: number;
+  whenUnavailable?: 'reject' | 'redis';
 }
 
+/** Options of the journal in which jobs wait for Redis. All times in milliseconds. */
 export interface JournalFallbackOptions {
-  /** A directory of its own, created when it does not exist; one process owns it at a time. */
+  /** A directory of its own, created when it does not exist but its parent does; one process owns it at a time. */
   directory: string;
   /** When an accepted job is durable; see the package `journal`. Default `'commit'`. */
   durability?: 'commit' | 'batch-ms' | 'os';
+  /** The longest that its disk may not answer before jobs are refused, in milliseconds. Default 5 000. */
+  ioTimeoutMs?: number;
+  /**
+   * How long this process may be silent before a successor in another container or on another machine takes the
+   * journal over, in milliseconds; a successor that sees its processes takes over at once. Default 5 000.
+   */
+  ownerStaleMs?: number;
 }
 
 /** The value of `maxPerSecond` that means no limit. */
 export const UNLIMITED_PER_SECOND = 1_000_000;
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const MIB = 1_048_576;
 /** Each partition is a stream that every consumer checks once a second. */
@@ -135,7 +145,12 @@ export type ResolvedQueueTuning = Readonly<
 >;
 
 /** The options of `process` with every default filled in. */
-export type ResolvedProcessOptions = Readonly<Required<Omit<ProcessOptions, 'name'>>>;
+export type ResolvedProcessOptions = Readonly<
+  Required<Omit<ProcessOptions, 'name' | 'retry' | 'timeoutMs'>>
+> & {
+  readonly retry: ProcessOptions['retry'] | undefined;
+  readonly timeoutMs: number | undefined;
+};
 
 type RulesOf<T> = { readonly [Key in keyof T]: OptionRule<T[Key]> };
 
@@ -169,6 +184,8 @@ const tuningShape: RulesOf<ResolvedQueueTuning> = {
 const journalShape = {
   directory: string({ maxLength: 4_000 }),
   durability: optional(oneOf(['commit', 'batch-ms', 'os'])),
+  ioTimeoutMs: optional(integer({ min: 10, max: HOUR_MS })),
+  ownerStaleMs: optional(integer({ min: 20, max: DAY_MS })),
 };
 
 const enqueueShape = {
@@ -179,6 +196,11 @@ const enqueueShape = {
   signal: optional(objectWith<AbortSignal>(['aborted', 'addEventListener'])),
 };
 
+const enqueueManyShape = {
+  signal: enqueueShape.signal,
+  onAccepted: optional(callback<NonNullable<EnqueueManyOptions['onAccepted']>>()),
+};
+
 const consumerShape = {
   name: optional(string({ maxLength: 200 })),
   ledger: optional(objectWith<IdempotencyLedger<unknown>>(['once'])),
@@ -187,11 +209,18 @@ const consumerShape = {
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
   whenExhausted: oneOf(['dead-letter', 'block'], 'dead-letter'),
   retryDelayMs: milliseconds(1_000),
+  retry: optional(callback<NonNullable<ProcessOptions['retry']>>()),
+  timeoutMs: optional(integer({ min: 1, max: DAY_MS })),
   leaseMs: integer({ min: 300, max: DAY_MS, default: 30_000 }),
   maxRememberedJobs: integer({ min: 0, max: 10_000_000, default: 10_000 }),
 };
 
-const closeShape = { deadlineMs: integer({ min: 0, max: DAY_MS, default: 30_000 }) };
+/** With the defaults of `storage` and `database`, one after the other: 28 s of the 30 s that a pod has. */
+const CLOSE_DEADLINE_MS = 8_000;
+
+const closeShape = {
+  deadlineMs: integer({ min: 0, max: DAY_MS, default: CLOSE_DEADLINE_MS }),
+};
 
 /** The options of `enqueue` with every default filled in. */
 export interface ResolvedEnqueueOptions {
@@ -202,12 +231,23 @@ export interface ResolvedEnqueueOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+/** The options of `enqueueMany`. */
+export interface ResolvedEnqueueManyOptions {
+  readonly signal: AbortSignal | undefined;
+  readonly onAccepted: EnqueueManyOptions['onAccepted'] | undefined;
+}
+
 /** The options of calls without options, parsed once. */
 const noEnqueueOptions: ResolvedEnqueueOptions = parseOptions('enqueue', enqueueShape, undefined);
 
 /** The options of `enqueue`. @throws InvalidOptionError */
 export function parseEnqueueOptions(given: unknown): ResolvedEnqueueOptions {
   return given === undefined ? noEnqueueOptions : parseOptions('enqueue', enqueueShape, given);
+}
+
+/** The options of `enqueueMany`. @throws InvalidOptionError */
+export function parseEnqueueManyOptions(given: unknown): ResolvedEnqueueManyOptions {
+  return parseOptions('enqueueMany', enqueueManyShape, given);
 }
 
 /** The options of `process`. @throws InvalidOptionError */
@@ -255,7 +295,7 @@ export function parseCloseDeadlineMs(given: unknown): number {
 /** The options of `createQueueAdapter`, validated. */
 export interface ResolvedQueueOptions {
   readonly redis: RedisServer;
-  readonly fallback: 'memory' | { readonly journal: JournalFallbackOptions };
+  readonly fallback: 'memory' | Readonly<Required<QueueFallbackOptions>>;
   readonly tuning: ResolvedQueueTuning;
 }
 
@@ -266,7 +306,11 @@ export function parseQueueOptions(given: QueueOptions): ResolvedQueueOptions {
     redis: anything('the address of Redis'),
     fallback: fallbackRule(),
   };
-  const { redis, fallback, ...tuning } = parseOptions(OWNER, shape, given);
+  const { redis, fallback, ...tuning } = hidingSecrets(
+    OWNER,
+    (field) => field === 'options',
+    () => parseOptions(OWNER, shape, given),
+  );
   if (tuning.reconnect.initialDelayMs > tuning.reconnect.maxDelayMs) {
     const permitted = `at most reconnect.maxDelayMs (${tuning.reconnect.maxDelayMs})`;
     throw new InvalidOptionError(
@@ -279,12 +323,18 @@ export function parseQueueOptions(given: QueueOptions): ResolvedQueueOptions {
   if (tuning.acknowledge === 'replicated' && tuning.replicas === 0 && !tuning.onDisk) {
     throw new InvalidOptionError(OWNER, 'replicas', 0, 'at least 1, unless onDisk is set');
   }
-  return { redis: parseRedisServer(OWNER, redis), fallback, tuning };
+  const server = parseRedisServer(OWNER, redis);
+  if (server.kind === 'cluster' && /[{}]/u.test(tuning.prefix)) {
+    const permitted =
+      'without braces in a cluster, where braces decide which node has a key: each topic has its own already';
+    throw new InvalidOptionError(OWNER, 'prefix', tuning.prefix, permitted);
+  }
+  return { redis: server, fallback, tuning };
 }
 
 function topicsRule(): OptionRule<ReadonlyMap<string, TopicOptions>> {
   const shape = {
-    schema: optional(objectWith<StandardSchema>(['~standard'])),
+    schema: optional(standardSchema),
     maxJobs: optional(integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
     partitions: optional(integer({ min: 1, max: MAX_PARTITIONS })),
   };
@@ -299,7 +349,8 @@ function topicsRule(): OptionRule<ReadonlyMap<string, TopicOptions>> {
       const entries: [string, unknown][] = Object.entries(value);
       return new Map(
         entries.map(([topic, given]) => {
-          const resolved = parseOptions(owner, shape, given, `${field}.${topic}`);
+          const own = isSchema(given) ? { schema: given } : given;
+          const resolved = parseOptions(owner, shape, own, `${field}.${topic}`);
           const { schema, maxJobs, partitions } = resolved;
           checkTopic(owner, topic);
           return [
@@ -324,10 +375,22 @@ function fallbackRule(): OptionRule<ResolvedQueueOptions['fallback']> {
     parse(value, field, owner) {
       if (value === 'memory') return value;
       if (typeof value !== 'object') throw new InvalidOptionError(owner, field, value, permitted);
-      const { journal } = parseOptions(owner, { journal: anything(permitted) }, value, field);
+      const shape = {
+        journal: anything(permitted),
+        whenUnavailable: oneOf(['reject', 'redis'], 'reject'),
+      };
+      const { journal, whenUnavailable } = parseOptions(owner, shape, value, field);
       const resolved = parseOptions(owner, journalShape, journal, `${field}.journal`);
-      const { directory, durability } = resolved;
-      return { journal: durability === undefined ? { directory } : { directory, durability } };
+      const { directory, durability, ioTimeoutMs, ownerStaleMs } = resolved;
+      return {
+        whenUnavailable,
+        journal: {
+          directory,
+          ...(durability !== undefined && { durability }),
+          ...(ioTimeoutMs !== undefined && { ioTimeoutMs }),
+          ...(ownerStaleMs !== undefined && { ownerStaleMs }),
+        },
+      };
     },
   };
 }

@@ -10,8 +10,11 @@ import { type MeasuredQueues, measuredQueues, queueCollectors } from './metrics.
 
 export { type MeasuredQueues } from './metrics.ts';
 
+/** Options of `registerPrometheusMetrics` for queues. */
 export interface QueuePrometheusOptions {
+  /** The registry of prom-client in which the metrics are registered. */
   registry: PrometheusRegistry;
+  /** The queues that are measured, by the name that is their label. */
   queues: MeasuredQueues;
   /** What the metrics' names begin with. Default nothing. */
   prefix?: string;

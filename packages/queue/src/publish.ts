@@ -1,5 +1,6 @@
-import type { Publication, PublishReceipt, PublishedJob, QueueBackend } from './backend.ts';
+import type { Publication, PublishReceipt, PublishedJob } from './backend.ts';
 import { BackendError } from './errors.ts';
+import type { ProducerIdentity } from './state/producer-identity.ts';
 
 /** Handles one poison job; the jobs behind it are sent after that. */
 type OnPoison = (job: PublishedJob, reason: string) => Promise<void> | void;
@@ -11,11 +12,16 @@ type OnPoison = (job: PublishedJob, reason: string) => Promise<void> | void;
  * @throws BackendError; publishing the same jobs again is harmless then.
  */
 export async function publishIsolatingPoison(
-  backend: QueueBackend,
+  identity: ProducerIdentity,
   publication: Publication,
   onPoison: OnPoison,
 ): Promise<PublishReceipt> {
-  const first = await backend.publish(publication);
+  let first: PublishReceipt;
+  try {
+    first = await identity.publish(publication);
+  } catch (error) {
+    first = await identity.publishRenewed(publication, error);
+  }
   let { poison, refused, alreadyApplied } = first;
   if (poison === undefined) return first;
   const duplicates = [...first.duplicates];
@@ -30,7 +36,7 @@ export async function publishIsolatingPoison(
     await onPoison(job, reason);
     left = left.slice(at + 1);
     if (left.length === 0) break;
-    const next = await backend.publish({ ...publication, jobs: left });
+    const next = await identity.publish({ ...publication, ...identity.owner, jobs: left });
     alreadyApplied += next.alreadyApplied;
     duplicates.push(...next.duplicates);
     ({ poison, refused } = next);

@@ -2,7 +2,14 @@ import type { Subscribe } from '@holdfast/foundation';
 import type { ErrorClass, PeekedKind, TopicCounts } from './backend.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { Priority } from './producer/scheduling.ts';
+import type { Accepted, Acceptor } from './state/accepted.ts';
+import type { QueueEvents } from './state/queue-events.ts';
 import type { QueueState } from './state/queue-state.ts';
+
+import type { PayloadInput, PayloadOutput, Topics } from './producer/topics.ts';
+
+export type { Accepted, Acceptor } from './state/accepted.ts';
+export type { QueueEvents } from './state/queue-events.ts';
 
 /**
  * A job queue that accepts jobs during a Redis outage.
@@ -10,14 +17,14 @@ import type { QueueState } from './state/queue-state.ts';
  * Guarantees per producer:
  * - **Loss**: an accepted job is in Redis or in the journal before `enqueue` resolves, and stays in one of them until
  *   it is handled. Jobs that Redis itself loses (a crash without persistence) are sent again as far as they are
- *   retained, and reported by the event `server-lost-jobs`.
+ *   retained, and reported by the event `server-lost-jobs`. Redis must not evict them: `maxmemory-policy noeviction`.
  * - **Duplicates**: each `enqueue` is applied to Redis at most once, whatever is sent again. A handler may run again
- *   when its process dies before the job is acknowledged.
+ *   when its process dies before the job is acknowledged, and when Redis forgets that another process handled the job.
  * - **Order**: the jobs of one topic reach Redis in the order of their `enqueue` calls, also across a switch to the
- *   journal and back. With `concurrency: 1` they are handled in that order. Jobs of one `key` always are; jobs of a
- *   higher `priority` precede others.
+ *   journal and back. With `concurrency: 1` they are handled in that order; failed ones come later, unless
+ *   `whenExhausted` is `block`. Jobs of one `key` always are; jobs of a higher `priority` precede others.
  */
-export interface Queue {
+export interface Queue<T extends Topics = Topics> {
   /** The store that accepts jobs now. */
   readonly current: Acceptor;
   /** See `state/queue-state.ts` for the state diagram. */
@@ -28,7 +35,7 @@ export interface Queue {
    * Resolves once the journal is open and the first attempt to connect to Redis has succeeded or failed. Calling it
    * is optional: `enqueue` waits for the same.
    * @throws the journal's own errors, such as `JournalLockedError` when another process owns it;
-   *   ServerUnsupportedError when Redis is too old.
+   *   ServerUnsupportedError when Redis is too old, or has not the database of the URL.
    */
   ready(): Promise<void>;
   /**
@@ -39,29 +46,39 @@ export interface Queue {
    *   PayloadTooLargeError; QueueFullError; PoisonJobError;
    *   QueueClosedError; ServerUnsupportedError; the signal's own reason.
    */
-  enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted>;
+  enqueue<Topic extends string>(
+    topic: Topic,
+    payload: PayloadInput<T, Topic>,
+    options?: EnqueueOptions,
+  ): Promise<Accepted>;
   /**
    * Accepts several jobs of one topic, in this order, each as `enqueue` does. Validates all jobs before the first is
-   * sent: one invalid job rejects all.
-   * @throws the errors of `enqueue`, for the first rejected job; others may have been accepted.
+   * sent: one invalid job rejects all. More jobs than may be pending are sent in parts; later jobs of the topic wait
+   * behind them.
+   * @throws the error of the first rejected job, when none was accepted; PartialEnqueueError, which tells what became of
+   *   each, when some were; the signal's own reason at once: `onAccepted` tells which jobs were accepted, then and later.
    */
-  enqueueMany(
-    topic: string,
-    jobs: readonly NewJob[],
-    options?: { signal?: AbortSignal },
+  enqueueMany<Topic extends string>(
+    topic: Topic,
+    jobs: readonly NewJob<PayloadInput<T, Topic>>[],
+    options?: EnqueueManyOptions,
   ): Promise<Accepted[]>;
   /**
    * Handles the jobs of a topic until the returned consumer or the queue is closed. The ledger records the effect of
    * each job, and the handler receives the ledger's transaction.
    * @throws InvalidOptionError, QueueClosedError, DuplicateConsumerError
    */
-  process<Transaction>(
-    topic: string,
-    handler: Handler<Transaction>,
+  process<Transaction, Topic extends string = string>(
+    topic: Topic,
+    handler: Handler<Transaction, PayloadOutput<T, Topic>>,
     options: ProcessOptions & { ledger: IdempotencyLedger<Transaction> },
   ): Consumer;
   /** The same without a ledger. */
-  process(topic: string, handler: Handler, options?: ProcessOptions): Consumer;
+  process<Topic extends string>(
+    topic: Topic,
+    handler: Handler<undefined, PayloadOutput<T, Topic>>,
+    options?: ProcessOptions,
+  ): Consumer;
   getStats(): QueueStats;
   /** The dead letters of a topic: jobs whose attempts are used up. */
   deadLetters(topic: string): DeadLetters;
@@ -75,8 +92,8 @@ export interface Queue {
   /** A summary for monitoring. */
   health(): QueueHealth;
   /**
-   * Waits for running handlers and pending jobs, for at most `deadlineMs`, then closes consumers and connections. Jobs
-   * in the journal stay there for the next owner of its directory.
+   * Waits for running handlers and pending jobs, for at most `deadlineMs` (default 8 000), then closes consumers and
+   * connections. Jobs in the journal stay there for the next owner of its directory.
    * @throws UndrainedJobsError when a memory fallback still holds jobs that Redis did not accept in time.
    */
   close(options?: { deadlineMs?: number }): Promise<void>;
@@ -91,18 +108,16 @@ export interface Queue {
  */
 export type AcknowledgeLevel = 'local' | 'redis' | 'replicated';
 
-/** The store that accepts a job. */
-export type Acceptor = 'redis' | 'journal' | 'memory';
-
 /** One job of `enqueueMany`. */
-export interface NewJob {
-  payload: unknown;
+export interface NewJob<Payload = unknown> {
+  payload: Payload;
   jobId?: string;
   delayMs?: number;
   key?: string;
   priority?: Priority;
 }
 
+/** Options of one call of `enqueue`. */
 export interface EnqueueOptions {
   /** The delay before the job is handled, in milliseconds, by the clock of Redis. Default 0. */
   delayMs?: number;
@@ -125,19 +140,23 @@ export interface EnqueueOptions {
   signal?: AbortSignal;
 }
 
-export interface Accepted {
-  /** The caller's `jobId`, or the new id. */
-  readonly id: string;
-  readonly accepted: Acceptor;
-  /** Redis knew this `jobId` already, so the job was not added. Only set when `accepted` is `redis`. */
-  readonly duplicate?: true;
+/** Options of one call of `enqueueMany`. */
+export interface EnqueueManyOptions {
+  /** Stops waiting, and sends no further job; those that were sent already may still be accepted. */
+  signal?: AbortSignal;
+  /**
+   * Called once for each accepted job, with its index in the list; also after the call has rejected, for jobs that were
+   * on their way then. A job for which it is never called was not accepted, unless the reply was lost. Errors that it
+   * throws become warnings of the process.
+   */
+  onAccepted?: (accepted: Accepted, index: number) => unknown;
 }
 
 /** The job that a handler receives. */
-export interface Job {
+export interface Job<Payload = unknown> {
   readonly id: string;
   readonly topic: string;
-  readonly payload: unknown;
+  readonly payload: Payload;
   /** 1 for the first attempt; higher after the handler failed or a consumer died. */
   readonly attempt: number;
   /** When the job was enqueued, in milliseconds since the Unix epoch, by the producer's wall clock. */
@@ -146,12 +165,16 @@ export interface Job {
   readonly history?: readonly string[];
 }
 
-/** The signal is aborted when the lease is lost, or when the deadline of `close` has passed. */
-export type Handler<Transaction = undefined> = (
-  job: Job,
+/**
+ * The signal is aborted when the lease is lost, when the handler has taken `timeoutMs`, or when the deadline of `close`
+ * has passed. An error fails the attempt; an {@link UnrecoverableError} buries the job.
+ */
+export type Handler<Transaction = undefined, Payload = unknown> = (
+  job: Job<Payload>,
   context: { signal: AbortSignal; transaction: Transaction },
 ) => Promise<void> | void;
 
+/** Options of a consumer. All times in milliseconds. */
 export interface ProcessOptions {
   /** The name of the consumer, unique among the consumers of the topic in this queue. Default: a new UUID. */
   name?: string;
@@ -161,20 +184,36 @@ export interface ProcessOptions {
    * The most jobs handled at once. Where handlers are fast, at most as many more are prefetched. Default 10.
    */
   concurrency?: number;
-  /** The number of attempts before a job is dead-lettered. Default 3. */
+  /**
+   * The number of attempts before a job is dead-lettered. An attempt that its process did not survive counts as well.
+   * Default 3.
+   */
   maxAttempts?: number;
   /**
-   * With `dead-letter`, a job whose attempts are used up goes to the dead letters. With `block` it is retried for ever,
-   * at most a minute apart, and blocks its partition, or one of the `concurrency` slots. Default `'dead-letter'`.
+   * With `dead-letter`, a job whose attempts are used up goes to the dead letters; until its next attempt, a failed one
+   * is put aside as a delayed job, and others go first. With `block` it is retried for ever, at most a minute apart,
+   * and blocks its partition, or one of the `concurrency` slots. Default `'dead-letter'`.
    */
   whenExhausted?: 'dead-letter' | 'block';
   /** The delay before the second attempt, doubled for each further one, in milliseconds. Default 1 000. */
   retryDelayMs?: number;
+  /**
+   * Asked after each failed attempt that is not the last one, with what the handler threw and the number of the attempt:
+   * the delay before the next one in milliseconds, `'bury'` for a dead letter at once, or `undefined` for
+   * `retryDelayMs`. Where it throws, `retryDelayMs` holds, and the process is warned.
+   */
+  retry?: (error: unknown, attempt: number) => number | 'bury' | undefined;
+  /**
+   * How long one attempt may take, with its ledger, in milliseconds. Then the signal of its handler is aborted, and
+   * `timed-out` is emitted; a handler that fails after that has failed with a JobTimeoutError, and one that succeeds has
+   * handled the job. One that ignores its signal keeps its slot: no job runs twice at once. Default: no limit.
+   */
+  timeoutMs?: number;
   /** How long a job belongs to a consumer that does not renew its lease, in milliseconds. Default 30 000. */
   leaseMs?: number;
   /**
-   * The number of handled jobs that are remembered, so that they do not run again when Redis loses their
-   * acknowledgement. Default 10 000.
+   * The number of handled jobs that this process remembers for all consumers of the topic, also closed ones, so that
+   * they do not run again when Redis loses their acknowledgement. Default 10 000.
    */
   maxRememberedJobs?: number;
 }
@@ -184,10 +223,13 @@ export interface DeadJob {
   readonly id: string;
   readonly payload: unknown;
   readonly enqueuedAtMs: number;
+  /** How often its handler was called. */
   readonly attempts: number;
-  /** The last error of its handler, or the reply of Redis. */
+  /** The last error of its handler, or the reply of Redis; at most 1 000 characters. */
   readonly reason: string;
-  /** The reasons of earlier failures, before it was redriven; the oldest first. */
+  /** The stack of that error, at most 8 000 characters. */
+  readonly stack?: string;
+  /** The reasons of earlier failures, before it was redriven; at most 10, the oldest first. */
   readonly history: readonly string[];
 }
 
@@ -215,6 +257,7 @@ export interface Inspection {
   peek(kind: PeekedKind, options?: { limit?: number }): Promise<InspectedJob[]>;
 }
 
+/** A job as `inspect` shows it; reading it changes nothing. */
 export interface InspectedJob {
   readonly id: string;
   readonly payload: unknown;
@@ -225,16 +268,18 @@ export interface InspectedJob {
   readonly priority?: Priority;
 }
 
+/** Handles the jobs of a topic until it is closed. */
 export interface Consumer {
   readonly topic: string;
   getStats(): ConsumerStats;
   /**
-   * Takes no further jobs and waits for running handlers, for at most `deadlineMs` (default 30 000). Then it aborts
-   * their signals and leaves their jobs to other consumers.
+   * Takes no further jobs and waits for running handlers, for at most `deadlineMs` (default 8 000). Then it aborts
+   * their signals. Other consumers get the jobs that no handler runs at once, the others when their leases expire.
    */
   close(options?: { deadlineMs?: number }): Promise<void>;
 }
 
+/** What a consumer has done since its start, and does now. */
 export interface ConsumerStats {
   readonly running: number;
   /** Handled jobs whose acknowledgement Redis has not confirmed yet. */
@@ -246,12 +291,26 @@ export interface ConsumerStats {
   readonly recovered: number;
   /** Jobs delivered again after they were handled, as this process or the ledger knew; they did not run again. */
   readonly redelivered: number;
+  /** Failed jobs that wait for their next attempt with this consumer; others wait in Redis, as delayed ones. */
+  readonly waiting: number;
+  /** Why the consumer handles nothing; absent while it does, and while Redis is unreachable for all. */
+  readonly stalled?: ConsumerStall;
 }
 
+/** Redis refuses what a consumer needs: an access right, room for its group, a connection. */
+export interface ConsumerStall {
+  readonly errorClass: ErrorClass;
+  readonly error: string;
+  /** Since when, by the clock's `now()`. */
+  readonly sinceMs: number;
+}
+
+/** What an operator has to know of a queue, computed when it is asked for. */
 export interface QueueHealth {
   /**
-   * `healthy`: jobs go to Redis. `degraded`: jobs are accepted, and wait. `critical`: an operator has to act, or the
-   * fallback is 80 % full.
+   * `healthy`: jobs go to Redis and its consumers, and the fallback is ready. `degraded`: jobs are accepted, and wait,
+   * the fallback would refuse them, or Redis may evict them. `critical`: an operator has to act, nothing is accepted,
+   * or the fallback is 80 % full.
    */
   readonly level: 'healthy' | 'degraded' | 'critical';
   readonly state: QueueState['kind'];
@@ -266,8 +325,21 @@ export interface QueueHealth {
   readonly drainEtaMs?: number;
   /** How often Redis came back without jobs it had acknowledged. */
   readonly dataLossCount: number;
+  /** The consumers that Redis refuses; absent when there are none. */
+  readonly stalledConsumers?: QueueStats['stalledConsumers'];
+  /** The policy by which Redis may evict keys; absent when it keeps all, or does not tell this user. */
+  readonly evictionPolicy?: string;
+  readonly fallbackFailure?: FallbackFailure;
 }
 
+/** Why the fallback accepts nothing at the moment: its disk hangs or is read-only, its directory is locked or gone. */
+export interface FallbackFailure {
+  /** The code of the error that a job would be rejected with, such as `JOURNAL_STALLED`. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Numbers of a queue: what it holds now, and what it has counted since its start. */
 export interface QueueStats {
   readonly state: QueueState['kind'];
   readonly current: Acceptor;
@@ -285,6 +357,8 @@ export interface QueueStats {
   readonly poisoned: number;
   /** Sent again, although Redis had them already. */
   readonly alreadyApplied: number;
+  /** How often this process has taken a new identity, because its journal's directory is a copy. */
+  readonly identityRenewals: number;
   /** Waiting in memory for a reply of Redis or the journal. */
   readonly pending: number;
   /** Accepted by the fallback, and not in Redis yet. */
@@ -298,51 +372,15 @@ export interface QueueStats {
    * these jobs were sent again.
    */
   readonly dataLoss: { readonly count: number; readonly jobs: number; readonly resent: number };
+  /** The consumers of this queue that Redis refuses; absent when there are none. */
+  readonly stalledConsumers?: readonly (ConsumerStall & { readonly topic: string })[];
+  /** The policy by which Redis may evict keys; absent when it keeps all, or does not tell this user. */
+  readonly evictionPolicy?: string;
+  /** Absent while the fallback is ready. */
+  readonly fallbackFailure?: FallbackFailure;
   readonly connection: {
     readonly up: boolean;
     readonly failedAttempts: number;
     readonly connects: number;
   };
-}
-
-/** The events of `on()` and of the channels `holdfast:queue:<kind>`. Times are the clock's `now()`. */
-export interface QueueEvents {
-  state: {
-    from: QueueState['kind'];
-    to: QueueState['kind'];
-    errorClass?: ErrorClass;
-    atMs: number;
-  };
-  /** A connection attempt failed; the next one follows after `delayMs`. */
-  reconnecting: {
-    attempt: number;
-    delayMs: number;
-    errorClass: ErrorClass;
-    error: string;
-    atMs: number;
-  };
-  connected: { attempt: number; atMs: number };
-  disconnected: { errorClass: ErrorClass; error: string; atMs: number };
-  /** Jobs in flight to Redis failed, and go to the fallback. */
-  spilled: { topic: string; jobs: number; atMs: number };
-  /** Accepted jobs were dropped to make room for newer ones. */
-  shed: { jobs: number; atMs: number };
-  /** The fallback is empty again. */
-  drained: { jobs: number; tookMs: number; atMs: number };
-  /**
-   * Redis came back without sequence numbers it had acknowledged. Retained jobs are sent again; the others are lost,
-   * unless they were handled.
-   */
-  'server-lost-jobs': { topic: string; jobs: number; resent: number; atMs: number };
-  /** The attempts of a job are used up; it is in the topic's dead letters. */
-  'dead-lettered': { topic: string; id: string; attempts: number; reason: string; atMs: number };
-  /**
-   * Redis rejects one job individually. `kept`: the fallback had accepted it, and `poisonJobs(topic)` lists it;
-   * otherwise its `enqueue` was rejected.
-   */
-  poisoned: { topic: string; id: string; reason: string; kept: boolean; atMs: number };
-  /** The job was delivered again after it was handled; it did not run again. */
-  redelivered: { topic: string; id: string; atMs: number };
-  /** A job was taken over from a dead consumer, or its lost delivery was repeated. */
-  recovered: { topic: string; id: string; attempt: number; atMs: number };
 }

@@ -1,3 +1,4 @@
+import { afterEach, expect } from '@jest/globals';
 import { createFakeClock, type FakeClock } from '@holdfast/foundation/testing';
 import { seededRandom } from '@holdfast/foundation';
 import { DurableQueue } from '../src/durable-queue.ts';
@@ -17,9 +18,9 @@ export interface TestQueue {
 export function openTestQueue(
   options: Partial<QueueOptions> = {},
   server?: FakeBackend,
+  clock: FakeClock = createFakeClock(),
 ): TestQueue {
-  const clock = createFakeClock();
-  const backend = new FakeBackend(server);
+  const backend = new FakeBackend(server, options.clock ?? clock);
   const resolved = parseQueueOptions({
     redis: { url: 'redis://127.0.0.1:1' },
     clock,
@@ -27,4 +28,22 @@ export function openTestQueue(
     ...options,
   });
   return { queue: new DurableQueue(backend, resolved), backend, clock };
+}
+
+/** Opens queues whose Redis is up, for the tests of a file: each is closed after its test, and leaves no timer. */
+export function upQueues(): () => Promise<TestQueue> {
+  const opened: TestQueue[] = [];
+  afterEach(async () => {
+    for (const { queue, clock } of opened.splice(0)) {
+      await clock.settle(queue.close({ deadlineMs: 1 }).catch(() => undefined));
+      expect(clock.pendingTimers).toBe(0);
+    }
+  });
+  return async () => {
+    const opening = openTestQueue();
+    opened.push(opening);
+    opening.backend.up();
+    await opening.queue.ready();
+    return opening;
+  };
 }

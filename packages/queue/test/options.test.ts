@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { type QueueOptions, createQueueAdapter } from '@holdfast/queue';
 
@@ -25,6 +26,11 @@ test.each<[string, object, string]>([
   ['partitions as text', { redis, topics: { t: { partitions: '8' } } }, 'topics.t.partitions'],
   ['a topic without room', { redis, topics: { t: { maxJobs: 0 } } }, 'topics.t.maxJobs'],
   ['a schema that is none', { redis, topics: { t: { schema: {} } } }, 'topics.t.schema'],
+  [
+    'a schema that cannot validate',
+    { redis, topics: { t: { schema: { '~standard': {} } } } },
+    'topics.t.schema',
+  ],
   ['replication to nobody', { redis, acknowledge: 'replicated', replicas: 0 }, 'replicas'],
   ['no fallback', { redis, fallback: null }, 'fallback'],
   ['an unknown fallback', { redis, fallback: 'disk' }, 'fallback'],
@@ -38,6 +44,34 @@ test.each<[string, object, string]>([
     { redis, fallback: { journal: { directory: 'd', durability: 'maybe' } } },
     'fallback.journal.durability',
   ],
+  ...[19, 86_400_001, 1.5, '5s', Number.NaN, null].map((ownerStaleMs): [string, object, string] => [
+    `an ownerStaleMs of ${ownerStaleMs}`,
+    { redis, fallback: { journal: { directory: 'd', ownerStaleMs } } },
+    'fallback.journal.ownerStaleMs',
+  ]),
+  [
+    'a prefix with braces in a cluster',
+    { redis: { cluster: [{ host: 'h' }] }, prefix: 'app:{x}' },
+    'prefix',
+  ],
+  [
+    'a natMap that is no address',
+    { redis: { cluster: [{ host: 'h' }], natMap: { 'a:1': 'b:2' } } },
+    'redis.natMap.a:1',
+  ],
+  [
+    'a natMap without a port',
+    { redis: { cluster: [{ host: 'h' }], natMap: { a: { host: 'b', port: 2 } } } },
+    'redis.natMap.a',
+  ],
+  ['a URL without a host', { redis: { url: 'redis://' } }, 'redis.url'],
+  ['a database by name', { redis: { url: 'redis://h/jobs' } }, 'redis.url'],
+  ['a database below 0', { redis: { url: 'redis://h/-1' } }, 'redis.url'],
+  ['a database in a folder', { redis: { url: 'redis://h/1/2' } }, 'redis.url'],
+  ['a database by name in the query', { redis: { url: 'redis://h?db=jobs' } }, 'redis.url'],
+  ['an empty database', { redis: { url: 'redis://h?db=' } }, 'redis.url'],
+  ['two databases', { redis: { url: 'redis://h/1?db=2' } }, 'redis.url'],
+  ['a natMap for one server', { redis: { url: 'redis://h', natMap: {} } }, 'redis.natMap'],
   ['a bound of zero', { redis, maxPendingJobs: 0 }, 'maxPendingJobs'],
   ['a size that is not a number', { redis, maxPayloadBytes: Number.NaN }, 'maxPayloadBytes'],
   ['a deadline as text', { redis, commandTimeoutMs: '1s' }, 'commandTimeoutMs'],
@@ -91,8 +125,53 @@ test.each(Object.entries(MISFITS))(
   },
 );
 
-test('a rejected address is shown without its password', () => {
-  const options = { redis: { url: 'http://user:secret@127.0.0.1' } };
-  expect(() => createQueueAdapter(options)).toThrow(/\/\/\*\*\*@127/u);
-  expect(() => createQueueAdapter(options)).not.toThrow(/secret/u);
+const SECRET = 'sEcret';
+const host = 'h';
+
+test.each<[string, object]>([
+  ['a URL of another scheme', { redis: { url: `http://user:${SECRET}@127.0.0.1` } }],
+  ['an @ in the password', { redis: { url: `http://u:a@${SECRET}@h` } }],
+  ['a slash in the password', { redis: { url: `redis://:a/${SECRET}@h` } }],
+  ['a space in the password', { redis: { url: `http://u:a ${SECRET}@h` } }],
+  ['a query', { redis: { url: `http://h?password=a@${SECRET}` } }],
+  ['a URL that is too long', { redis: { url: `redis://:${SECRET}@${'h'.repeat(3_000)}` } }],
+  ['a bad port', { redis: { url: `redis://:${SECRET}@h:port` } }],
+  ['a URL in the place of an object', { redis: `redis://u:${SECRET}@h:1` }],
+  ['an unknown name for the URL', { redis: { uri: `redis://u:${SECRET}@h` } }],
+  ['a URL at the top', { url: `redis://:${SECRET}@h` }],
+  ['a password at the top', { redis, password: SECRET }],
+  ['the whole options as a URL', new String(`redis://:${SECRET}@h`)],
+  ['a password of a Sentinel', { redis: { sentinels: [{ host, password: SECRET }], name: 'm' } }],
+  ['Sentinels as a URL', { redis: { sentinels: `redis://:${SECRET}@h`, name: 'm' } }],
+  ['a password as a host', { redis: { sentinels: [{ host: SECRET.repeat(50) }], name: 'm' } }],
+  ['a password as a port', { redis: { sentinels: [{ host, port: SECRET }], name: 'm' } }],
+  ['a node as a URL', { redis: { cluster: [`redis://:${SECRET}@h`] } }],
+  ['a password in a list', { redis: { cluster: [{ host }], password: [SECRET] } }],
+  ['a password without a server', { redis: { password: SECRET } }],
+  ['two servers', { redis: { url: `redis://:${SECRET}@h`, cluster: [{ host }] } }],
+  ['a password beside a URL', { redis: { ...redis, password: SECRET } }],
+  ['a key in tls', { redis: { cluster: [{ host }], tls: { key: SECRET } } }],
+  [
+    'an unknown option of the journal',
+    { redis, fallback: { journal: { directory: 'd', key: SECRET } } },
+  ],
+  ['a URL as a fallback', { redis, fallback: `redis://:${SECRET}@h` }],
+])('%s: the error shows no password, however it is printed', (_, options) => {
+  const error = thrownBy(() => Reflect.apply(createQueueAdapter, undefined, [options]));
+  expect(error).toMatchObject({ code: 'INVALID_OPTION' });
+  expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(SECRET);
+  expect(JSON.stringify(error)).not.toContain(SECRET);
 });
+
+test('a rejected address is shown with its host', () => {
+  const options = { redis: { url: `http://user:${SECRET}@127.0.0.1` } };
+  expect(() => createQueueAdapter(options)).toThrow(/"http:\/\/\*\*\*@127\.0\.0\.1"/u);
+});
+
+function thrownBy(call: () => unknown): unknown {
+  try {
+    return call();
+  } catch (error) {
+    return error;
+  }
+}

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import {
   InvalidOptionError,
   type OptionRule,
@@ -9,40 +10,97 @@ import {
   string,
 } from '@holdfast/foundation';
 import { redact } from './redact.ts';
-import type { Moment, ScenarioRecord, StageName } from './report.ts';
+import type { LoadSample, Moment, ScenarioRecord, ServerLog, StageName } from './report.ts';
 
-const MAX_MOMENTS = 200;
+const MAX_LOG_CHARACTERS = 20_000;
 /** One year: a longer time is a mistake in the unit. */
 const MAX_MS = 31_536_000_000;
 
 const count = optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER }));
 const elapsedMs = optional(number({ min: 0, max: MAX_MS }));
+const atMs = number({ min: -MAX_MS, max: MAX_MS });
 const anyInteger = integer({ min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER });
+const counted = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 
-const momentShape = {
-  atMs: number({ min: -MAX_MS, max: MAX_MS }),
-  event: string({ maxLength: 200 }),
+/** Without terminal codes first, because a code inside a URL would hide its credentials. */
+function clean(text: string): string {
+  return redact(stripVTControlCharacters(text));
+}
+
+/** A text in which nothing but its length is restricted, cleaned. */
+function prose(maxLength: number): OptionRule<string> {
+  const rule = string({ maxLength });
+  return {
+    permitted: rule.permitted,
+    parse: (value, field, owner) => clean(rule.parse(value, field, owner)),
+  };
+}
+
+function listOf<T>(
+  max: number,
+  what: string,
+  parse: (value: unknown, field: string, owner: string) => T,
+): OptionRule<readonly T[]> {
+  return {
+    permitted: `an array of at most ${max} ${what}`,
+    parse(value, field, owner) {
+      if (!Array.isArray(value) || value.length > max) {
+        throw new InvalidOptionError(owner, field, value, this.permitted);
+      }
+      return value.map((each: unknown, index) => parse(each, `${field}.${index}`, owner));
+    },
+  };
+}
+
+const momentShape = { atMs, event: prose(200) };
+const moments = listOf<Moment>(200, 'moments', (value, field, owner) =>
+  parseOptions(owner, momentShape, value, field),
+);
+
+const sampleShape = { atMs, offered: counted, errors: counted };
+const samples = listOf<LoadSample>(600, 'samples', (value, field, owner) =>
+  parseOptions(owner, sampleShape, value, field),
+);
+
+const logShape = {
+  server: prose(40),
+  text: string({ maxLength: Number.MAX_SAFE_INTEGER, minLength: 0 }),
 };
+const logs = listOf<ServerLog>(10, 'logs', (value, field, owner) => {
+  const { server, text } = parseOptions(owner, logShape, value, field);
+  // A cut URL is not recognized as one, so the text is cut last.
+  return { server, text: clean(text.slice(-3 * MAX_LOG_CHARACTERS)).slice(-MAX_LOG_CHARACTERS) };
+});
 
-const moments: OptionRule<readonly Moment[]> = {
-  permitted: `an array of at most ${MAX_MOMENTS} moments`,
+const decision = prose(200);
+const decisions = listOf<string>(500, 'decisions', (value, field, owner) =>
+  decision.parse(value, field, owner),
+);
+
+const version = prose(100);
+const versions: OptionRule<Readonly<Record<string, string>>> = {
+  permitted: 'an object of at most 20 versions',
   parse(value, field, owner) {
-    if (!Array.isArray(value) || value.length > MAX_MOMENTS) {
+    if (typeof value !== 'object' || value === null || Object.keys(value).length > 20) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
-    return value.map((moment, index) => {
-      const { atMs, event } = parseOptions(owner, momentShape, moment, `${field}.${index}`);
-      return { atMs, event: redact(event) };
-    });
+    return Object.fromEntries(
+      Object.entries(value).map(([name, given]) => [
+        version.parse(name, field, owner),
+        version.parse(given, `${field}.${name}`, owner),
+      ]),
+    );
   },
 };
 
 const stages: readonly StageName[] = ['local', 'docker', 'compose'];
 
 const scenarioShape = {
-  family: string({ maxLength: 100 }),
-  scenario: string({ maxLength: 300 }),
-  fault: string({ maxLength: 300 }),
+  family: prose(100),
+  scenario: prose(300),
+  fault: prose(300),
+  server: optional(prose(40)),
+  kind: optional(prose(40)),
   stage: oneOf(stages),
   seed: optional(anyInteger),
   detectedAfterMs: elapsedMs,
@@ -54,23 +112,21 @@ const scenarioShape = {
   lostByServer: count,
   duplicated: count,
   outOfOrder: count,
-  note: optional(string({ maxLength: 1_000 })),
+  note: optional(prose(1_000)),
   timeline: optional(moments),
+  load: optional(samples),
+  logs: optional(logs),
+  decisions: optional(decisions),
+  replay: optional(prose(500)),
+  versions: optional(versions),
 };
 
 /**
- * Validates a scenario and removes its credentials.
+ * Validates a scenario and removes its credentials and terminal codes.
  * @throws InvalidOptionError naming the field
  */
 export function parseScenario(owner: string, given: unknown): ScenarioRecord {
-  const scenario = parseOptions(owner, scenarioShape, given);
-  return {
-    ...scenario,
-    family: redact(scenario.family),
-    scenario: redact(scenario.scenario),
-    fault: redact(scenario.fault),
-    note: scenario.note === undefined ? undefined : redact(scenario.note),
-  };
+  return parseOptions(owner, scenarioShape, given);
 }
 
 /** Display order: the greatest loss first, then other broken promises, then the slowest. */

@@ -1,66 +1,54 @@
-import { readFileSync } from 'node:fs';
-import { InvalidOptionError, integer, parseOptions } from '@holdfast/foundation';
 import { RunNotReadableError } from './errors.ts';
-import { parseScenarios, wasInterrupted } from './read-scenarios.ts';
-import type { ScenarioRecord, Totals } from './report.ts';
-import { oneLine, renderTotals } from './render/terminal.ts';
+import { readRun } from './history/read-run.ts';
+import { isFlaky } from './outcome.ts';
+import type { RunReport, ScenarioRecord, Totals } from './report.ts';
+import { renderTotals } from './render/terminal.ts';
+import { oneLine } from './render/width.ts';
+import { passedOver } from './violations.ts';
 
 /** The sum of several runs. */
 export interface Summary {
-  /** The sum of the counts. A run that is unreadable or was stopped counts as one failure. */
+  /**
+   * The sum of the counts. A run that is unreadable or was stopped counts as one failure, and so does a scenario
+   * that lost, duplicated or reordered work although its test passed.
+   */
   readonly totals: Totals;
-  /** A line for each run, then the line with the sum. */
+  /** A line for each run, before it one for each of its tests that passed only when run again; then the sum. */
   readonly lines: readonly string[];
 }
-
-const count = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
-const totalsShape = { passed: count, failed: count, skipped: count };
 
 /** Adds up the runs whose `run.json` files are at `paths`. */
 export function summarize(paths: readonly string[]): Summary {
   const sum = { passed: 0, failed: 0, skipped: 0 };
   const played: ScenarioRecord[] = [];
-  const lines = paths.map((path) => {
+  const lines = paths.flatMap((path) => {
     try {
-      const { totals, interrupted, scenarios } = readRun(path);
+      const run = readRun(path);
+      const { totals, interrupted, scenarios } = run;
+      const broken = passedOver(run);
       sum.passed += totals.passed;
-      sum.failed += totals.failed + (interrupted ? 1 : 0);
+      sum.failed += totals.failed + (interrupted ? 1 : 0) + broken.length;
       sum.skipped += totals.skipped;
       played.push(...scenarios);
       const stopped = interrupted ? ', stopped before its end, which counts as one failure' : '';
-      return `${path}: ${renderTotals(totals, scenarios)}${stopped}`;
+      return [
+        ...linesOfRetried(run),
+        ...broken.map(({ name, message }) =>
+          oneLine(`${name}: ${message}, although its test passed`),
+        ),
+        `${path}: ${renderTotals(totals, scenarios)}${stopped}`,
+      ];
     } catch (error) {
       if (!(error instanceof RunNotReadableError)) throw error;
       sum.failed += 1;
-      return oneLine(`${path}: ${error.message}`);
+      return oneLine(`${path}: no run could be read here, which counts as one failure`);
     }
   });
   return { totals: sum, lines: [...lines, renderTotals(sum, played)] };
 }
 
-/**
- * The counts of one `run.json`.
- * @throws RunNotReadableError
- */
-function readRun(path: string): {
-  totals: Totals;
-  interrupted: boolean;
-  scenarios: readonly ScenarioRecord[];
-} {
-  try {
-    const run: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (typeof run !== 'object' || run === null || !('totals' in run)) {
-      throw new InvalidOptionError('summarise', 'totals', undefined, 'the counts of a run');
-    }
-    return {
-      totals: parseOptions('summarise', totalsShape, run.totals, 'totals'),
-      interrupted: wasInterrupted(path),
-      // A run without scenarios may omit them.
-      scenarios: 'scenarios' in run ? parseScenarios('summarise', path) : [],
-    };
-  } catch (error) {
-    throw new RunNotReadableError('no run could be read here, which counts as one failure', {
-      cause: error,
-    });
-  }
+function linesOfRetried({ tests }: RunReport): string[] {
+  return tests
+    .filter(isFlaky)
+    .map(({ file, name, attempts }) => oneLine(`passed at attempt ${attempts}: ${file}: ${name}`));
 }

@@ -1,5 +1,12 @@
 import { expect, test } from '@jest/globals';
-import { type JestFile, type JestRun, type JestTest, collectRun } from '../src/collect.ts';
+import type { AggregatedResult, Reporter } from '@jest/reporters';
+import {
+  type JestFile,
+  type JestRun,
+  type JestTest,
+  collectRun,
+} from '../src/collecting/collect.ts';
+import HoldfastReporter from '../src/jest-reporter.ts';
 import { killedRedis } from './sample.ts';
 
 const passing: JestTest = {
@@ -11,18 +18,7 @@ const passing: JestTest = {
 };
 
 function jestFile(fields: Partial<JestFile> = {}): JestFile {
-  const perfStats: JestFile['perfStats'] = {
-    start: 1_000,
-    end: 1_250,
-    runtime: 250,
-    slow: false,
-    loadTestEnvironmentStart: 0,
-    loadTestEnvironmentEnd: 0,
-    setupAfterEnvStart: 0,
-    setupAfterEnvEnd: 0,
-    setupFilesStart: 0,
-    setupFilesEnd: 0,
-  };
+  const perfStats = { start: 1_000, end: 1_250 };
   const testFilePath = '/repository/packages/queue/test/queue.test.ts';
   return { testFilePath, perfStats, testResults: [passing], ...fields };
 }
@@ -45,7 +41,7 @@ function gather(
 test('the report has every test, with its file relative to the root', () => {
   const run = gather([
     jestFile({
-      displayName: { name: 'unit', color: 'white' },
+      displayName: { name: 'unit' },
       testResults: [
         passing,
         { ...passing, status: 'failed', failureMessages: ['first', 'second'] },
@@ -66,6 +62,7 @@ test('the report has every test, with its file relative to the root', () => {
     durationMs: 12,
     attempts: 1,
     failure: 'first\n\nsecond',
+    replay: "npx jest packages/queue/test/queue.test.ts --testNamePattern 'a promise is kept$'",
   });
   expect(run.tests[4]?.attempts).toBe(3);
 });
@@ -130,4 +127,11 @@ test('scenarios are sorted worst first: losses, then broken promises, then the s
   const run = collectRun({ startTime: 0, wasInterrupted: false, testResults: [] }, context);
   expect(run.scenarios.map(({ scenario }) => scenario)).toEqual(['lost', 'twice', 'slow', 'quick']);
   expect(run.stage).toBe('mixed');
+});
+
+test("Jest's own types accept the reporter, and their results are a run", () => {
+  const reporter: Reporter = new HoldfastReporter({ rootDir: '/repository' });
+  const toRun = (results: AggregatedResult): JestRun => results;
+  expect(reporter.onRunComplete).toBeInstanceOf(Function);
+  expect(toRun).toBeInstanceOf(Function);
 });

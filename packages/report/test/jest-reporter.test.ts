@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { readHistory } from '@holdfast/report';
 import { killedRedis } from './sample.ts';
 import { parseXml } from './parse-xml.ts';
 
@@ -47,6 +48,7 @@ function runJest(
   const { status, stdout } = spawnSync(process.execPath, jestArguments(files, flags), {
     cwd: directory,
     encoding: 'utf8',
+    env: { ...process.env, COLUMNS: '300' },
   });
   return { status, lines: stdout.trimEnd().split('\n') };
 }
@@ -76,21 +78,39 @@ test('records of test processes are in the report, on the terminal and in all th
   expect(lines.at(-1)).toBe('2 passed, 2 failed, 1 skipped, 3 lost');
 
   expect(readdirSync(join(directory, 'out')).toSorted()).toEqual([
+    'badge.json',
+    'ctrf.json',
+    'history.jsonl',
     'index.html',
     'junit.xml',
     'run.json',
+    'summary.md',
   ]);
   const [page = '', junit = '', run = ''] = ['index.html', 'junit.xml', 'run.json'].map((name) =>
     readFileSync(join(directory, 'out', name), 'utf8'),
   );
   expect(page + junit + run).not.toContain('hunter2');
   expect(page).toContain('redis://***@h &lt;gone&gt;');
-  expect(parseXml(junit).attributes).toMatchObject({ tests: '5', failures: '2', skipped: '1' });
+  expect(parseXml(junit).attributes).toMatchObject({
+    tests: '6',
+    failures: '2',
+    errors: '1',
+    skipped: '1',
+  });
   expect(JSON.parse(run)).toMatchObject({
     totals: { passed: 2, failed: 2, skipped: 1 },
     stage: 'local',
     node: process.version,
     scenarios: [{ scenario: 'cut for good' }, { note: killedRedis.note }],
+    environment: { os: expect.any(String), cpu: expect.any(String) },
+    tests: expect.arrayContaining([
+      expect.objectContaining({
+        name: 'it fails',
+        line: 1,
+        codeFrame: expect.stringContaining('> 1 | test.skip('),
+        replay: "npx jest c.test.ts --testNamePattern 'it fails$'",
+      }),
+    ]),
   });
 }, 60_000);
 
@@ -99,6 +119,11 @@ test('a run in one process has the same report, and without a scenario no table'
   expect(status).toBe(0);
   expect(lines).toEqual([`report: ${join('out', 'index.html')}`, '1 passed, 0 failed']);
   const recorded = runJest({ 'a.test.ts': recording(killedRedis) }, '--runInBand');
+  const { entries } = readHistory(join(directory, 'out', 'history.jsonl'));
+  expect(entries.map(({ report, totals }) => [report, totals.passed])).toEqual([
+    ['out', 1],
+    ['out', 1],
+  ]);
   expect(recorded.lines.some((line) => line.includes('appendonly everysec'))).toBe(true);
 }, 60_000);
 

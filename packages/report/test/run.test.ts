@@ -52,21 +52,53 @@ test.each([
   expect(readdirSync(directory)).toEqual([]);
 });
 
-test('a run stopped during the transfer of large objects writes its report, and leaves neither files nor processes', async () => {
-  const child = start('infrastructure', '--', 'supabase-fallback/large-objects');
-  const ended = once(child, 'exit');
-  const hasBegun = (): boolean =>
+/** Resolves when a scenario has begun, in the folder of the run. */
+async function hasBegun(child: { readonly exitCode: number | null }): Promise<void> {
+  const begun = (): boolean =>
     readdirSync(directory)
       .filter((name) => name.startsWith('hf-'))
       .some((name) =>
         readdirSync(join(directory, name)).some((made) => made.startsWith('holdfast-large-')),
       );
-  while (!hasBegun() && child.exitCode === null) await nextTurn();
+  while (!begun() && child.exitCode === null) await nextTurn();
+}
+
+function readReport(): RunReport {
+  return JSON.parse(readFileSync(join(directory, 'report', 'run.json'), 'utf8'));
+}
+
+const SCENARIO = 'supabase-fallback/large-objects';
+
+test('a run stopped during the transfer of large objects writes its report, and leaves neither files nor processes', async () => {
+  const child = start('infrastructure', '--', SCENARIO);
+  const ended = once(child, 'exit');
+  await hasBegun(child);
   child.kill('SIGINT');
   expect(await ended).toEqual([130, null]);
-  const run: RunReport = JSON.parse(readFileSync(join(directory, 'report', 'run.json'), 'utf8'));
-  expect(run.interrupted).toBe(true);
+  expect(readReport().interrupted).toBe(true);
   // Jest's cache is for the next run.
   expect(readdirSync(directory).toSorted()).toEqual(['holdfast-jest', 'report']);
   expect(processesLeft()).toEqual([]);
+}, 120_000);
+
+test('a run whose npm was told to stop writes its report: the shell between them passes no signal on', async () => {
+  // As npm starts a script; the second command keeps the shell from becoming the first.
+  const script = `"${process.execPath}" "${RUN}" infrastructure ${SCENARIO}; exit $?`;
+  const shell = spawn('sh', ['-c', script], {
+    env: {
+      ...process.env,
+      TMPDIR: directory,
+      HOLDFAST_REPORT: join(directory, 'report'),
+      npm_lifecycle_event: 'start',
+    },
+    stdio: 'ignore',
+  });
+  const ended = once(shell, 'exit');
+  await hasBegun(shell);
+  shell.kill('SIGTERM');
+  expect(await ended).toEqual([null, 'SIGTERM']);
+  while (readdirSync(directory).some((name) => name.startsWith('hf-'))) await nextTurn();
+  expect(readReport().interrupted).toBe(true);
+  // The run itself ends last.
+  while (processesLeft().length > 0) await nextTurn();
 }, 120_000);

@@ -28,15 +28,26 @@ test('several runs add up to one separate line', () => {
   ]);
 });
 
-test('a run that was stopped counts as one failure, and its losses are reported', () => {
+test('a run that was stopped, and a scenario that lost work although its test passed, count as one failure each', () => {
   const stopped = written('a.json', sampleRun({ interrupted: true }));
   const lossy = written('b.json', sampleRun({ scenarios: [{ ...killedRedis, lost: 3 }] }));
   const { totals, lines } = summarize([stopped, lossy]);
-  expect(totals).toEqual({ passed: 2, failed: 1, skipped: 0 });
+  expect(totals).toEqual({ passed: 2, failed: 2, skipped: 0 });
   expect(lines).toEqual([
     `${stopped}: 1 passed, 0 failed, stopped before its end, which counts as one failure`,
+    `redis-failover: ${killedRedis.scenario}: 3 lost, although its test passed`,
     `${lossy}: 1 passed, 0 failed, 3 lost`,
-    '2 passed, 1 failed, 3 lost',
+    '2 passed, 2 failed, 3 lost',
+  ]);
+});
+
+test('a test that passed only when it was run again is named, and counts as passed', () => {
+  const [first] = sampleRun().tests;
+  const a = written('a.json', sampleRun({ tests: [{ ...first!, attempts: 2 }] }));
+  expect(summarize([a]).lines).toEqual([
+    `passed at attempt 2: ${first!.file}: ${first!.name}`,
+    `${a}: 1 passed, 0 failed`,
+    '1 passed, 0 failed',
   ]);
 });
 

@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { renderScenarios, renderTotals } from '@holdfast/report';
-import { formatDuration } from '../src/render/duration.ts';
-import { displayWidth } from '../src/render/terminal.ts';
+import { formatDuration } from '../src/duration.ts';
+import { displayWidth } from '../src/render/width.ts';
 import { killedRedis, sampleRun } from './sample.ts';
 
 const plain = { columns: Infinity, color: false };
@@ -30,17 +30,43 @@ test('a measure that no scenario has gets no column, and one that a scenario lac
   expect(lines[2]).toContain('–');
 });
 
-test('no line is wider than the screen', () => {
-  const lines = renderScenarios(run, { columns: 120, color: false });
-  expect(Math.max(...lines.map(displayWidth))).toBeLessThanOrEqual(120);
-  expect(lines[1]).toContain('…');
+const many = Array.from({ length: 60 }, (_, index) => ({
+  ...killedRedis,
+  family: index < 40 ? 'redis-failover' : 'database-recovery',
+  scenario: `${'a name of some length '.repeat(8)}${index}`,
+  lost: index === 0 ? 3 : 0,
+}));
+
+test.each([40, 80, 200])(
+  'on %d columns no line is wider than the screen, and nothing is cut',
+  (columns) => {
+    for (const scenarios of [run.scenarios, many.slice(0, 20), many]) {
+      const lines = renderScenarios(sampleRun({ scenarios }), { columns, color: false });
+      expect(Math.max(...lines.map(displayWidth))).toBeLessThanOrEqual(columns);
+      const words = lines.join(' ').replaceAll(/ +/g, ' ');
+      expect(words).toContain(`${scenarios[0]?.family}: ${scenarios[0]?.scenario}`);
+      expect(words).toContain(scenarios[0]?.fault);
+      expect(words).toMatch(/lost|Lost/);
+    }
+  },
+);
+
+test('a long run is a line for each family and the worst scenarios, and says where the others are', () => {
+  const lines = renderScenarios(sampleRun({ scenarios: many }), { columns: 120, color: false });
+  expect(lines.slice(0, 4)).toEqual([
+    'redis-failover: 40 scenarios, 168400 accepted, 3 lost, recovered within 3.4 s',
+    'database-recovery: 20 scenarios, 84200 accepted, 0 lost, recovered within 3.4 s',
+    '',
+    'the worst of them; the other 50 are in the report:',
+  ]);
+  expect(lines.filter((line) => line.includes('kill -9'))).toHaveLength(10);
 });
 
-test('colors change no letter', () => {
-  const coloured = renderScenarios(run, { columns: 120, color: true });
-  expect(coloured.join('\n')).toContain('\u001B[31m');
-  expect(coloured.map((line) => stripVTControlCharacters(line).trimEnd())).toEqual(
-    renderScenarios(run, { columns: 120, color: false }),
+test.each([Infinity, 80])('colors change no letter on %d columns', (columns) => {
+  const colored = renderScenarios(run, { columns, color: true });
+  expect(colored.join('\n')).toContain('\u001B[31m');
+  expect(colored.map((line) => stripVTControlCharacters(line).trimEnd())).toEqual(
+    renderScenarios(run, { columns, color: false }),
   );
 });
 

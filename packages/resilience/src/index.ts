@@ -11,6 +11,7 @@ export {
 export {
   type Bulkhead,
   type BulkheadCallOptions,
+  type BulkheadCloseOptions,
   type BulkheadEvents,
   type BulkheadOptions,
   type BulkheadStats,
@@ -35,17 +36,21 @@ export {
   type RetryBudgetStats,
   createRetryBudget,
 } from './retry/retry-budget.ts';
-export {
-  type ErrorKind,
-  classifyError,
-  classifyStatus,
-  errorKinds,
-  isRefusal,
-} from './classify-error.ts';
+export { classifyError, isRefusal } from './classify/classify-error.ts';
+export { type ErrorKind, errorKinds } from './classify/error-kind.ts';
+export { classifyStatus } from './classify/http-status.ts';
 export { type ExhaustedBy, type FailedAttempt, RetryExhaustedError } from './retry/retry-errors.ts';
 export { type RetryOptions, type RetryableTest } from './retry/retry-options.ts';
 export { type RetryEvents, type RetryStats } from './retry/retry-state.ts';
-export { type RetriedWork, type Retry, createRetry, retry } from './retry/retry.ts';
+export {
+  type RetriedWork,
+  type Retry,
+  type RetryCallOptions,
+  createRetry,
+  retry,
+} from './retry/retry.ts';
+export { type NameFirst } from './name-first.ts';
+export { type LateValueOptions, type WorkCallOptions } from './until-aborted.ts';
 export {
   type Timeout,
   type TimeoutCallOptions,
@@ -89,10 +94,13 @@ export {
 export { createResilienceStack } from './stack/policy-stack.ts';
 export {
   type ResilienceStack,
+  type StackCallOptions,
+  type StackCloseOptions,
   type StackOutcome,
   type StackStats,
   type StackWork,
 } from './stack/resilience-stack.ts';
+export { StackClosedError } from './stack/stack-closed-error.ts';
 export { type HealthLevel, type HealthState } from './stack/stack-health.ts';
 export { type ResilienceStackOptions } from './stack/stack-options.ts';
 export {
@@ -117,8 +125,10 @@ export {
   type Coalescer,
   type CoalescerOptions,
   type CoalescerStats,
+  type SharedWork,
   createCoalescer,
 } from './coalesce/coalesce.ts';
+export { CoalescerDeadlockError } from './coalesce/waiting-graph.ts';
 export {
   type FallbackResult,
   type CachedValue,
@@ -128,13 +138,16 @@ export {
   type FallbackCallOptions,
   createFallback,
 } from './fallback/fallback.ts';
+export { FallbackThrewError } from './fallback/fallback-threw-error.ts';
 export {
   type Hedge,
+  type HedgeCallOptions,
   HedgeLostError,
   type HedgeOptions,
   type HedgeStats,
   createHedge,
 } from './hedge/hedge.ts';
+export { type FailedHedge, HedgeFailedError } from './hedge/hedge-failed-error.ts';
 export {
   type Throttle,
   type ThrottleOptions,

@@ -8,6 +8,7 @@ import {
   CircuitOpenError,
   RateLimitedError,
   RetryExhaustedError,
+  StackClosedError,
   TimeoutError,
   classifyError,
   isRefusal,
@@ -20,6 +21,19 @@ class OwnError extends HoldfastError {
 const coded = (code: string): Error => Object.assign(new Error('text that says nothing'), { code });
 const withStatus = (status: number): Error => Object.assign(new Error('http'), { status });
 const fetchFailed = (cause: unknown): TypeError => new TypeError('fetch failed', { cause });
+
+const aws = (name: string): object => ({
+  name,
+  $fault: 'client',
+  $metadata: { httpStatusCode: 400 },
+});
+/** An object of which no property can be read. */
+const throwing = (): object =>
+  new Proxy(new Error('odd'), {
+    get: () => {
+      throw new Error('unreadable');
+    },
+  });
 
 test.each([
   [coded('ECONNREFUSED'), 'network_error'],
@@ -44,6 +58,39 @@ test.each([
   [withStatus(404), 'client_error'],
   [Object.assign(new Error('axios'), { response: { status: 502 } }), 'server_error'],
   [Object.assign(new Error('aws'), { $metadata: { httpStatusCode: 503 } }), 'service_unavailable'],
+  [Object.assign(new Error('got'), { response: { statusCode: 404 } }), 'client_error'],
+  [Object.assign(new Error('aws'), aws('ThrottlingException')), 'rate_limited'],
+  [Object.assign(new Error('aws 2'), { code: 'Throttling', statusCode: 400 }), 'rate_limited'],
+  // Only an error of AWS is judged by the names of AWS.
+  [Object.assign(new Error('own'), { name: 'SlowDown', status: 400 }), 'client_error'],
+  [Object.assign(new Error('pg'), { code: '23505', severity: 'ERROR' }), 'client_error'],
+  [Object.assign(new Error('pg'), { code: '40001', severity: 'ERROR' }), 'conflict'],
+  // Five capital letters alone are no SQLSTATE.
+  [coded('EPIPE'), 'network_error'],
+  [coded('23505'), 'unknown'],
+  [Object.assign(new Error('mysql'), { code: 'ER_DUP_ENTRY', sqlState: '23000' }), 'client_error'],
+  [Object.assign(new Error('mysql'), { sqlState: 'HY000' }), 'unknown'],
+  [Object.assign(new Error('grpc'), { code: 1, details: 'cancelled' }), 'aborted'],
+  [Object.assign(new Error('grpc'), { code: 16, details: '' }), 'client_error'],
+  // Without gRPC's `details`, a small number may be anything.
+  [Object.assign(new Error('own'), { code: 14 }), 'unknown'],
+  // What a body that is cut short is called: by got, by Node's streams, by undici.
+  [coded('ERR_HTTP_CONTENT_LENGTH_MISMATCH'), 'network_error'],
+  [coded('ERR_STREAM_PREMATURE_CLOSE'), 'network_error'],
+  [coded('UND_ERR_RES_CONTENT_LENGTH_MISMATCH'), 'network_error'],
+  [coded('UND_ERR_PRX_CONN'), 'network_error'],
+  [coded('UND_ERR_ABORT'), 'aborted'],
+  [coded('UND_ERR_REDIRECT_MAX'), 'client_error'],
+  [coded('ERR_CANCELED'), 'aborted'],
+  [coded('ERR_NETWORK'), 'network_error'],
+  [coded('HPE_INVALID_CONSTANT'), 'network_error'],
+  [Object.assign(new Error('sdk'), { status: undefined, cause: coded('EPIPE') }), 'network_error'],
+  [new (class APIUserAbortError extends Error {})('Request was aborted.'), 'aborted'],
+  [new (class APIConnectionTimeoutError extends Error {})('late'), 'network_timeout'],
+  [Object.assign(new Error('supabase'), { status: 400, statusCode: '404' }), 'client_error'],
+  [Object.assign(new Error('supabase'), { status: 400, statusCode: '544' }), 'server_error'],
+  [{ code: '23505', message: 'm', details: null, hint: null }, 'client_error'],
+  [Object.assign(new Error('own'), { context: { status: 'pending', code: 'EPIPE' } }), 'unknown'],
   [new TypeError('x is not a function'), 'programming_error'],
   [new TypeError('Invalid URL', { cause: coded('ERR_INVALID_URL') }), 'programming_error'],
   [new Error('ETIMEDOUT'), 'unknown'],
@@ -57,6 +104,18 @@ test.each([
   [new OwnError('busy', { retryable: true, cause: withStatus(503) }), 'service_unavailable'],
   [new OwnError('twice?', { retryable: false, cause: withStatus(503) }), 'permanent'],
   [new OwnError('gone', { retryable: false, cause: withStatus(404) }), 'client_error'],
+  [new OwnError('lost', { outcome: 'unknown' }), 'outcome_unknown'],
+  [new OwnError('lost', { outcome: 'unknown', cause: coded('ECONNRESET') }), 'outcome_unknown'],
+  [new OwnError('late', { outcome: 'unknown', cause: coded('57014') }), 'outcome_unknown'],
+  [new OwnError('exists', { outcome: 'unknown', cause: withStatus(409) }), 'client_error'],
+  [new OwnError('lost', { outcome: 'unknown', retryable: true }), 'transient'],
+  [
+    new OwnError('lost', { outcome: 'unknown', retryable: true, cause: coded('EPIPE') }),
+    'network_error',
+  ],
+  [new OwnError('unsent', { outcome: 'not-applied' }), 'permanent'],
+  [new OwnError('done', { outcome: 'applied' }), 'permanent'],
+  [new StackClosedError('portal'), 'refused'],
 ])('%p is of the kind %s', (error, kind) => {
   expect(classifyError(error)).toBe(kind);
 });
@@ -66,6 +125,10 @@ test('an error of another realm is classified like one of this', () => {
   expect(foreign instanceof Error).toBe(false);
   expect(classifyError(foreign)).toBe('network_error');
   expect(classifyError(runInNewContext(`new TypeError('x')`))).toBe('programming_error');
+});
+
+test('an error that cannot be read is unknown', () => {
+  expect(classifyError(throwing())).toBe('unknown');
 });
 
 test('a circular chain of causes ends', () => {
@@ -131,9 +194,27 @@ test('Retry-After is found wherever clients put it', () => {
     { response: { headers } },
     { response: { headers: { 'Retry-After': 7 } } },
     { headers: { 'retry-after': ['7', '9'] } },
+    { headers: { 'RETRY-AFTER': '7' } },
+    { headers: { 'retry-after-ms': '7000', 'retry-after': '9' } },
+    { headers: { 'x-ms-retry-after-ms': '7000' } },
+    { $response: { headers } },
+    { metadata: { get: (name: string) => (name === 'retry-after' ? ['7'] : []) } },
+    { cause: { response: { headers } } },
+    { cause: { cause: { retryAfterMs: 7_000 } } },
+    { originalError: { headers } },
+    { errors: [{ headers }] },
+    { context: new Response(null, { status: 429, headers }) },
+    { headers: { 'retry-after-ms': 'soon' }, response: { headers } },
   ]) {
     expect(retryAfterMsOf(error, now)).toBe(7_000);
   }
+  const unreadable = {
+    get: () => {
+      throw new Error('unreadable');
+    },
+  };
+  expect(retryAfterMsOf({ headers: unreadable }, now)).toBeUndefined();
+  expect(retryAfterMsOf(throwing(), now)).toBeUndefined();
   expect(retryAfterMsOf(new Error('none'), now)).toBeUndefined();
   expect(retryAfterMsOf(null, now)).toBeUndefined();
 });

@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, test } from '@jest/globals';
 import type { FaultProxy } from '@holdfast/faults';
 import { isHoldfastError, systemClock } from '@holdfast/foundation';
+import { STAGE_OPEN_TIMEOUT_MS } from './topology/first-run.ts';
 import type { ServerHandle } from './handle/handle.ts';
 
 /** A running server without data, and how its clients use it. */
@@ -21,7 +22,7 @@ export interface ServerUnderContract {
 interface ServerContractOptions {
   /** How long one exchange may take. Default 5 000. */
   readonly answerTimeoutMs?: number;
-  /** How long one test may take. Default 60 000. */
+  /** How long one test may take. Default STAGE_OPEN_TIMEOUT_MS: the first run on a machine fetches servers. */
   readonly testTimeoutMs?: number;
   /** After how many kills the address is compared. Default 5; fewer for a server that starts slowly. */
   readonly kills?: number;
@@ -51,7 +52,7 @@ export function honoursServerContract(
   open: () => Promise<ServerUnderContract>,
   options: ServerContractOptions = {},
 ): void {
-  const { answerTimeoutMs = 5_000, testTimeoutMs = 60_000 } = options;
+  const { answerTimeoutMs = 5_000, testTimeoutMs = STAGE_OPEN_TIMEOUT_MS } = options;
   const { name = 'a server on the stage', leaves = 'nobody' } = options;
   const inTime = (): AbortSignal => signalAfter(answerTimeoutMs);
   const shared = new SharedServer(open);

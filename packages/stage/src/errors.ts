@@ -1,5 +1,8 @@
-import { HoldfastError, isHoldfastError } from '@holdfast/foundation';
+import { HoldfastError, describeThrown, isHoldfastError } from '@holdfast/foundation';
 import type { StageMode } from './mode-name.ts';
+
+/** The environment variables that name folders of the stage. */
+export type FolderVariable = 'TMPDIR' | 'XDG_CACHE_HOME';
 
 /** The requested mode is not available on this machine. */
 export class StageModeError extends HoldfastError {
@@ -37,6 +40,26 @@ export class StageStateError extends HoldfastError {
     this.verb = verb;
     this.state = state;
     this.needed = needed;
+  }
+}
+
+/** The connection to a server failed while a verb asked it: it has ended by itself, or another verb ends it. */
+export class ServerUnreachableError extends HoldfastError {
+  readonly code = 'STAGE_SERVER_UNREACHABLE';
+  readonly server: string;
+  readonly verb: string;
+  /** The state of the server as far as the stage knows. */
+  readonly state: string;
+
+  constructor(server: string, verb: string, state: string, cause: unknown) {
+    super(
+      `${server}.${verb}() could not ask ${server}, which is ${state} (${describeThrown(cause)}); wait for it by ` +
+        `start(), and call again`,
+      { cause, outcome: 'unknown' },
+    );
+    this.server = server;
+    this.verb = verb;
+    this.state = state;
   }
 }
 
@@ -152,6 +175,21 @@ export class PostgresNotFoundError extends HoldfastError {
   }
 }
 
+/** Mode `local` found no PgBouncer and could not fetch one. */
+export class PgBouncerNotFoundError extends HoldfastError {
+  readonly code = 'STAGE_PGBOUNCER_NOT_FOUND';
+
+  /** @param reason why one could not be fetched. */
+  constructor(reason: string, cause?: unknown) {
+    super(
+      `openStage: no pgbouncer on PATH or in /usr/sbin, and ${reason}. Install one: ` +
+        `'apt-get install pgbouncer' (Debian, Ubuntu), 'dnf install pgbouncer' (Fedora, RHEL), ` +
+        `'apk add pgbouncer' (Alpine), 'brew install pgbouncer' (macOS)`,
+      { cause, outcome: 'not-applied' },
+    );
+  }
+}
+
 /** The initial data of every Postgres could not be created. */
 export class PostgresTemplateError extends HoldfastError {
   readonly code = 'STAGE_POSTGRES_TEMPLATE_FAILED';
@@ -198,6 +236,29 @@ export class StageControlError extends HoldfastError {
   constructor(server: string, verb: string, reason: string) {
     super(`${server}.${verb}() was refused by the server: ${reason}`, { outcome: 'not-applied' });
     this.server = server;
+  }
+}
+
+/** A folder of this machine cannot hold what the stage needs; nothing was started in it. */
+export class StageFolderError extends HoldfastError {
+  readonly code = 'STAGE_FOLDER_UNUSABLE';
+  readonly folder: string;
+  /** The environment variable that names another folder. */
+  readonly variable: FolderVariable;
+
+  /** @param reason such as the code of the system's error. */
+  constructor(folder: string, variable: FolderVariable, reason: string, cause?: unknown) {
+    const [role, wanted] =
+      variable === 'TMPDIR'
+        ? ['temporary folder', 'an existing folder with a short path']
+        : ['cache folder', 'a folder'];
+    super(
+      `openStage: the ${role} ${folder} cannot be used (${reason}). ` +
+        `Set ${variable} to ${wanted} that this user can write to`,
+      { cause, outcome: 'not-applied' },
+    );
+    this.folder = folder;
+    this.variable = variable;
   }
 }
 

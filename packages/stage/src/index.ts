@@ -6,18 +6,22 @@ export {
   EngineError,
   FaultUnsupportedError,
   GitNotFoundError,
+  PgBouncerNotFoundError,
   PostgresNotFoundError,
   PostgresRefusedError,
   PostgresTemplateError,
   RedisNotFoundError,
   ServerStartError,
   ServerTimeoutError,
+  ServerUnreachableError,
   StageClosedError,
   StageControlError,
+  StageFolderError,
   StageLinkError,
   StageModeError,
   StageStateError,
 } from './errors.ts';
+export { STAGE_OPEN_TIMEOUT_MS } from './topology/first-run.ts';
 export { type Stage, openStage } from './stage.ts';
 export type { StageMode } from './mode-name.ts';
 export type { StageOptions } from './options.ts';
@@ -44,7 +48,13 @@ export {
   openStagePool,
 } from './pool/warm-pool.ts';
 export type { PostgresStageOptions } from './servers/postgres/options.ts';
-export type { Postgres, PostgresWithReplica } from './servers/postgres/postgres.ts';
+export type { PgBouncer } from './servers/postgres/pgbouncer.ts';
+export type { PgBouncerMode, PgBouncerStageOptions } from './servers/postgres/pgbouncer-options.ts';
+export type {
+  Postgres,
+  PostgresWithPgBouncer,
+  PostgresWithReplica,
+} from './servers/postgres/postgres.ts';
 export type { RedisCluster } from './servers/redis/cluster.ts';
 export type {
   RedisClusterOptions,
@@ -56,7 +66,8 @@ export type { Dns } from './servers/emulated/dns.ts';
 export type { Git, GitRepository } from './servers/emulated/git.ts';
 export type { S3 } from './servers/emulated/s3.ts';
 export type { TlsOptions } from './servers/emulated/tls-options.ts';
-export type { Tls } from './servers/emulated/tls.ts';
+export type { RotateOptions, Tls } from './servers/emulated/tls.ts';
+export type { EsimGo } from './servers/emulated/esim-go.ts';
 export type { Upstream } from './servers/emulated/upstream.ts';
 export type { Supabase } from './servers/supabase/supabase-handle.ts';
 export type { DnsRecord, DnsRecordType } from '@holdfast/protocols/dns';
@@ -103,7 +114,10 @@ export {
   type SupabaseStorageStats,
   type TlsHandshake,
   type TlsProtocol,
+  type UpstreamBodyFault,
+  type UpstreamEncoding,
   type UpstreamResponse,
+  type UpstreamWire,
   type UpstreamFaults,
   type UpstreamOptions,
   type UpstreamRequest,

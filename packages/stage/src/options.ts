@@ -29,6 +29,7 @@ import {
   redisRule,
 } from './servers/redis/options.ts';
 
+/** The servers of a stage and how they are run; a server that is not named is not started. */
 export interface StageOptions extends EmulatedServerOptions {
   /** Default: `HOLDFAST_STAGE`, else docker when it is available, else local. */
   mode?: StageMode;
@@ -70,6 +71,7 @@ export interface StageOptions extends EmulatedServerOptions {
   serverNetworks?: boolean;
   /** How much of each server's output is kept, in bytes, the newest. Default 1 048 576. */
   logMaxBytes?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
   /** Aborts the opening; an open stage ignores it. */
   signal?: AbortSignal;

@@ -15,6 +15,7 @@ import {
 import { type EmulatedServerHandles, emulatedTopologies } from './servers/emulated-options.ts';
 import {
   type Postgres,
+  type PostgresWithPgBouncer,
   type PostgresWithReplica,
   postgresTopology,
 } from './servers/postgres/postgres.ts';
@@ -22,7 +23,7 @@ import type { RedisCluster } from './servers/redis/cluster.ts';
 import { redisTopology } from './servers/redis/redis.ts';
 import type { RedisSentinel } from './servers/redis/sentinel.ts';
 import type { Environment } from './system/executable.ts';
-import { startTopology, throwFirstRejection } from './topology/start-topology.ts';
+import { startTopology } from './topology/start-topology.ts';
 import { forMode } from './topology/topology.ts';
 import { openWatchdog } from './watchdog/watchdog.ts';
 
@@ -33,15 +34,20 @@ interface StageServers<O extends StageOptions> extends EmulatedServerHandles {
     : O['redis'] extends 'cluster' | { topology: 'cluster' }
       ? RedisCluster
       : ServerHandle;
-  readonly postgres: O['postgres'] extends 'replica' | { replica: true }
+  readonly postgres: (O['postgres'] extends 'replica' | { replica: true }
     ? PostgresWithReplica
-    : Postgres;
+    : Postgres) &
+    (O['postgres'] extends { pgbouncer: object | true } ? PostgresWithPgBouncer : unknown);
 }
 
 interface StageBase {
   readonly mode: StageMode;
   readonly network: StageNetwork;
-  /** Ends every server and removes what it has left. Calling it again changes nothing. */
+  /**
+   * Ends every server, in whatever state, and removes what it has left. Always resolves: within four times
+   * `stopTimeoutMs`, and 10 s more for what only the watchdog can remove, with a warning. Calling it again
+   * changes nothing.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -54,9 +60,10 @@ export type Stage<O extends StageOptions = StageOptions> = StageBase & {
 };
 
 /**
- * Starts real servers and resolves when each has answered. Nothing is left of them when this rejects.
+ * Starts real servers and resolves when each has answered. Nothing is left of them when this rejects. The first
+ * run on a machine fetches servers: a hook of a test runner needs `STAGE_OPEN_TIMEOUT_MS` for it.
  * @throws UnsupportedNodeError, InvalidOptionError, StageModeError, RedisNotFoundError, PostgresNotFoundError,
- * PostgresTemplateError, ServerStartError, ServerTimeoutError
+ * PgBouncerNotFoundError, PostgresTemplateError, StageFolderError, ServerStartError, ServerTimeoutError
  */
 export function openStage<const O extends StageOptions>(options: O): Promise<Stage<O>>;
 export async function openStage(
@@ -87,17 +94,19 @@ export async function openStage(
   const started = starts.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
 
   const closeAll = async (): Promise<void> => {
-    const closings = await Promise.allSettled(started.map(({ running }) => running.close()));
+    const failures = (await Promise.all(started.map(({ running }) => running.close()))).flat();
+    // It removes what is still there.
     await watchdog.close();
-    throwFirstRejection(closings);
+    for (const failure of failures) {
+      process.emitWarning(`the watchdog had to close the stage: ${String(failure)}`);
+    }
   };
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= closeAll());
-  try {
-    throwFirstRejection(starts);
-  } catch (error) {
+  const failed = starts.find((each) => each.status === 'rejected');
+  if (failed !== undefined) {
     await close();
-    throw error;
+    throw failed.reason;
   }
   watchdog.ready();
   return {

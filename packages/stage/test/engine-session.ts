@@ -1,5 +1,5 @@
 import { type EngineAddress, askEngine } from '../src/system/container-engine.ts';
-import { parseDockerHost } from '../src/runtime/container/availability.ts';
+import { parseDockerHost } from '../src/runtime/container/engine-candidates.ts';
 import { fieldOf } from '../src/system/fields.ts';
 
 /** The engine that the environment names. */

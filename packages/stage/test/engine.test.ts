@@ -69,9 +69,9 @@ async function publish(folder: string): Promise<void> {
     const to = join(folder, 'node_modules/@holdfast', name);
     await mkdir(to, { recursive: true });
     const from = join(PACKAGES, name);
-    const manifest = JSON.parse(await readFile(join(from, 'package.json'), 'utf8'));
-    const published = { ...manifest, exports: manifest.publishConfig.exports };
-    await writeFile(join(to, 'package.json'), JSON.stringify(published));
+    const pack = [join(PACKAGES, '../pack.mjs'), 'manifest'];
+    const { stdout: manifest } = await run(process.execPath, pack, { cwd: from });
+    await writeFile(join(to, 'package.json'), manifest);
     await cp(join(from, 'dist'), join(to, 'dist'), { recursive: true });
   }
   const testcontainers = join(PACKAGES, 'stage/node_modules/testcontainers');

@@ -11,8 +11,10 @@
  */
 export type BackendResult<T> = { readonly kind: 'ok'; readonly value: T } | StorageFailure;
 
+/** What a failure of a store means for the write or read: whether to repeat it, to ask another, or to give it up. */
 export type FailureKind = 'notFound' | 'conflict' | 'denied' | 'invalid' | 'transient' | 'unknown';
 
+/** A failure of a store, classified where it was seen. */
 export interface StorageFailure {
   readonly kind: FailureKind;
   /** What was observed, such as `HTTP 400 DatabaseReadOnly (503)`. Contains no secret. */
@@ -22,6 +24,8 @@ export interface StorageFailure {
   readonly cause?: unknown;
   /** How long the store asks its clients to wait, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** The right that a `denied` call lacks, or that it takes to see what is in the way of a `conflict`. */
+  readonly right?: string;
 }
 
 /** Identifies the write that made an object; kept in the object's metadata, so that a write whose response was
@@ -40,10 +44,10 @@ export interface BodySource {
   readonly bytes?: Uint8Array;
   /**
    * The bytes from offset `from` up to, not including, `to`.
-   * @param into memory for one chunk after the other; each is valid until the next is requested. Without it
+   * @param reuses whether all chunks may be in the same memory, each valid until the next is requested. Otherwise
    *   every chunk is allocated, and Node collects those of a long body only every 64 MiB.
    */
-  open(from?: number, to?: number, into?: Uint8Array): AsyncIterable<Uint8Array>;
+  open(from?: number, to?: number, reuses?: boolean): AsyncIterable<Uint8Array>;
 }
 
 /**
@@ -60,30 +64,49 @@ export interface UploadProgress {
   save(state: unknown): Promise<void>;
 }
 
+/** What a backend gets with the bytes of an object. */
 export interface PutOptions {
+  /** The media type that readers are told. */
   readonly contentType: string;
   /** How long others may keep a copy, in seconds. */
   readonly maxAgeSeconds: number;
   /** The caller's own metadata. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Which write this is; it is stored with the object, so that a later look can tell it from others. */
   readonly stamp: WriteStamp;
+  /** What must hold of the object that is there, for the write to be applied. */
   readonly condition: PutCondition;
+  /** Aborts the request. */
   readonly signal: AbortSignal;
+  /**
+   * Told of the bytes that were sent, so that a large upload can go on where it was interrupted. Default: nobody is
+   * told.
+   */
   readonly progress?: UploadProgress;
 }
 
+/** What a store tells of a write that it has taken. */
 export interface PutReceipt {
   /** Distinguishes this content from any other of the key; absent when the store returns none. */
   readonly version?: string;
 }
 
+/** What a store tells of an object beside its bytes; a field is absent where it does not tell it. */
+export interface ObjectDetails {
+  readonly contentType?: string;
+  /** The header, such as `max-age=3600`. */
+  readonly cacheControl?: string;
+  /** The entity tag, as the store writes it. */
+  readonly etag?: string;
+  readonly createdEpochMs?: number;
+  readonly lastModifiedEpochMs?: number;
+}
+
 /** The description of an object. */
-export interface ObjectHead {
+export interface ObjectHead extends ObjectDetails {
   readonly key: string;
   readonly size: number;
   readonly version?: string;
-  readonly contentType?: string;
-  readonly lastModifiedEpochMs?: number;
   /** The store's clock at the time of the response: the object's age does not depend on our clock. */
   readonly servedAtEpochMs?: number;
   readonly metadata: Readonly<Record<string, string>>;
@@ -91,6 +114,7 @@ export interface ObjectHead {
   readonly stamp?: WriteStamp;
 }
 
+/** An object as a backend sends it. */
 export interface ObjectContent {
   readonly head: ObjectHead;
   /** Throws {@link BodyIntegrityError} when it ends early. */
@@ -113,10 +137,10 @@ export interface ListOptions {
   readonly cursor?: string;
 }
 
-export interface ListedObject {
+/** An object in a listing; a field is absent where the store does not tell it. */
+export interface ListedObject extends ObjectDetails {
   readonly key: string;
   readonly size?: number;
-  readonly lastModifiedEpochMs?: number;
 }
 
 export interface ObjectPage {
@@ -133,6 +157,8 @@ export interface StorageBackend {
   /** Identifies the backend within its storage, in the next process too: the journal contains it. */
   readonly name: string;
   readonly bucket: string;
+  /** Where it keeps its objects on this machine, if it does. */
+  readonly directory?: string;
   /** Larger bodies are sent in parts that can be resumed. */
   readonly largeFromBytes: number;
   /** What the key must be to be stored here; `undefined` when it can be stored. */
@@ -156,6 +182,26 @@ export interface StorageBackend {
   ): Promise<BackendResult<undefined>>;
 }
 
+/**
+ * The result of a call that takes this right, named where the call is denied for the lack of one. A `denied` with
+ * another code is about the credentials.
+ */
+export function needing<T>(right: string, result: BackendResult<T>): BackendResult<T> {
+  if (result.kind === 'conflict') return { ...result, right };
+  return lacksRight(result)
+    ? { ...result, right, message: `${result.message}: it takes ${right}` }
+    : result;
+}
+
+/** Whether a call is denied for the lack of a right, not for its credentials. */
+export function lacksRight(result: BackendResult<unknown>): result is StorageFailure {
+  if (result.kind !== 'denied' || result.right !== undefined) return false;
+  return result.code === undefined || withoutRight.has(result.code);
+}
+
+/** `Unknown`, `403` and `Forbidden`: a response to HEAD has no body. */
+const withoutRight = new Set(['AccessDenied', 'AllAccessDisabled', 'Unknown', '403', 'Forbidden']);
+
 export function ok<T>(value: T): BackendResult<T> {
   return { kind: 'ok', value };
 }
@@ -163,20 +209,26 @@ export function ok<T>(value: T): BackendResult<T> {
 export function fail(
   kind: FailureKind,
   message: string,
-  details: { code?: string | undefined; cause?: unknown; retryAfterMs?: number | undefined } = {},
+  details: {
+    code?: string | undefined;
+    cause?: unknown;
+    retryAfterMs?: number | undefined;
+    right?: string;
+  } = {},
 ): StorageFailure {
-  const { code, cause, retryAfterMs } = details;
+  const { code, cause, retryAfterMs, right } = details;
   return {
     kind,
     message,
     ...(code !== undefined && { code }),
     ...(cause !== undefined && { cause }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(right !== undefined && { right }),
   };
 }
 
 /** The result of a call that threw, against the contract: nobody knows how it ended. */
-export function fromThrown(effect: 'read' | 'write', cause: unknown): StorageFailure {
+function fromThrown(effect: 'read' | 'write', cause: unknown): StorageFailure {
   const kind = effect === 'read' ? 'transient' : 'unknown';
   return fail(kind, 'the backend threw instead of returning a result', { cause });
 }

@@ -17,7 +17,7 @@ export class InvalidKeyError extends HoldfastError {
   }
 }
 
-/** The body is of an unsupported kind, or its chunks are not bytes; nothing was stored. */
+/** The body is of an unsupported kind, or its chunks are neither bytes nor text; nothing was stored. */
 export class InvalidBodyError extends HoldfastError {
   readonly code = 'STORAGE_INVALID_BODY';
 
@@ -84,10 +84,35 @@ export class StorageUnavailableError extends HoldfastError {
     attempts: readonly { readonly from: string; readonly failure: StorageFailure }[],
   ) {
     const seen = attempts.map(({ from, failure }) => `${from}: ${failure.message}`).join('; ');
+    const waits = attempts.flatMap(({ failure }) => failure.retryAfterMs ?? []);
     super(`${tried}: no source responded (${seen}); try again later`, {
       retryable: true,
+      ...(waits.length > 0 && { retryAfterMs: Math.min(...waits) }),
       cause: attempts[0]?.failure.cause,
     });
+    this.attempts = attempts;
+  }
+}
+
+/** The backends deny the call: for the lack of a right, because of the credentials, or because there is no bucket. */
+export class StorageDeniedError extends HoldfastError {
+  readonly code = 'STORAGE_DENIED';
+  /** The right that the call lacks, such as `s3:GetObject` or `SELECT`, if the backend lets it be known. */
+  readonly right: string | undefined;
+  /** The failure of each source, in the order of the calls. */
+  readonly attempts: readonly { readonly from: string; readonly failure: StorageFailure }[];
+
+  constructor(
+    tried: string,
+    attempts: readonly { readonly from: string; readonly failure: StorageFailure }[],
+  ) {
+    const seen = attempts.map(({ from, failure }) => `${from}: ${failure.message}`).join('; ');
+    const right = attempts.find(({ failure }) => failure.right !== undefined)?.failure.right;
+    super(`${tried}: denied (${seen}); grant ${right ?? 'access'}, then try again`, {
+      retryable: false,
+      cause: attempts[0]?.failure.cause,
+    });
+    this.right = right;
     this.attempts = attempts;
   }
 }
@@ -106,6 +131,26 @@ export class ObjectRefusedError extends HoldfastError {
       { cause: failure.cause, outcome: 'not-applied' },
     );
     this.failure = failure;
+  }
+}
+
+/**
+ * A move has stored the object under its new key and could not remove it from the old one: both keys have it, or the
+ * removal may still take effect.
+ */
+export class MoveUnfinishedError extends HoldfastError {
+  readonly code = 'STORAGE_MOVE_UNFINISHED';
+  readonly key: string;
+  readonly toKey: string;
+
+  constructor(key: string, toKey: string, cause: unknown) {
+    const seen = cause instanceof Error ? cause.message : String(cause);
+    super(
+      `move of ${shown(key)}: it is stored as ${shown(toKey)}, and could not be removed (${seen}); remove it`,
+      { cause, outcome: 'unknown' },
+    );
+    this.key = key;
+    this.toKey = toKey;
   }
 }
 

@@ -6,6 +6,7 @@ export type {
   PutCondition,
   FailureKind,
   ListedObject,
+  ObjectDetails,
   WriteStamp,
   ObjectContent,
   ObjectHead,
@@ -15,7 +16,7 @@ export type {
   UploadProgress,
 } from './backend.ts';
 export { type DiskBackendOptions, diskBackend } from './backends/disk/backend.ts';
-export { type S3BackendOptions, s3Backend } from './backends/s3/backend.ts';
+export { type S3BackendOptions, type S3ClientLike, s3Backend } from './backends/s3/backend.ts';
 export { supabaseBackend } from './backends/supabase/backend.ts';
 export type { SupabaseBackendOptions, SupabaseBucketOptions } from './backends/supabase/options.ts';
 export type { Body } from './object/body.ts';
@@ -25,28 +26,47 @@ export {
   BodyNotRepeatableError,
   InvalidBodyError,
   InvalidKeyError,
+  MoveUnfinishedError,
   ObjectNotFoundError,
   ObjectRefusedError,
   StorageClosedError,
+  StorageDeniedError,
   StorageFullError,
   StorageUnavailableError,
 } from './errors.ts';
+export type { BucketBody } from './supabase-compat/bodies.ts';
 export type {
-  BucketCopyOptions,
+  BucketDownloadOptions,
+  BucketFetchParameters,
   BucketObjectInfo,
   BucketUploadOptions,
   BucketUploaded,
   StorageBucket,
-  BucketUrls,
 } from './supabase-compat/bucket.ts';
-export { type StorageClientOptions, storageClient } from './supabase-compat/client.ts';
-export type { BucketEntry, BucketListOptions } from './supabase-compat/folders.ts';
 export {
+  type DurableStorageClient,
+  type StorageClientOptions,
+  storageClient,
+} from './supabase-compat/client.ts';
+export type { BucketDownload } from './supabase-compat/download.ts';
+export type {
+  BucketEntry,
+  BucketFileMetadata,
+  BucketListOptions,
+  BucketListV2Options,
+  BucketObject,
+  BucketPage,
+} from './supabase-compat/listing.ts';
+export type { BucketRemoved } from './supabase-compat/removal.ts';
+export {
+  BucketAbsentError,
   type BucketError,
   NotSupportedError,
   type BucketResult,
   ObjectExistsError,
 } from './supabase-compat/result.ts';
+export type { BucketUrls } from './supabase-compat/server-calls.ts';
+export type { BucketCopyOptions } from './supabase-compat/transfer.ts';
 export type {
   ConflictPolicy,
   LocalOptions,
@@ -62,6 +82,8 @@ export type {
   Download,
   ListCallOptions,
   Listing,
+  CopyOptions,
+  MoveOptions,
   ObjectInfo,
   PendingWrite,
   Storage,

@@ -46,13 +46,14 @@ const storageRows: readonly Row<StorageReading>[] = [
   ),
   storage.gauge(
     'storage_pending_writes',
-    'Keys with a write some backend lacks',
+    'Keys with a pending write',
     ({ stats }) => stats.pendingWrites,
   ),
+  storage.gauge('storage_pending_bytes', 'Bodies of those', ({ stats }) => stats.pendingBytes),
   storage.gauge(
-    'storage_pending_bytes',
-    'Bodies kept for those',
-    ({ stats }) => stats.pendingBytes,
+    'storage_journal_bytes',
+    'Bodies kept in the journal',
+    ({ stats }) => stats.journalBytes,
   ),
   storage.gauge(
     'storage_oldest_pending_ms',

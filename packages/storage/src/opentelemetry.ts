@@ -7,8 +7,11 @@ import { type MeasuredStorages, measuredStorages, storageCollectors } from './me
 
 export { type MeasuredStorages } from './metrics.ts';
 
+/** Options of `registerOpenTelemetryMetrics` for storages. */
 export interface StorageOpenTelemetryOptions {
+  /** The meter of OpenTelemetry on which the instruments are made. */
   meter: Meter;
+  /** The storages that are measured, by the name that is their label. */
   storages: MeasuredStorages;
   /** What the metrics' names begin with. Default nothing. */
   prefix?: string;

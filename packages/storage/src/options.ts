@@ -1,3 +1,4 @@
+import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { type FileSystem, nodeFileSystem } from '@holdfast/journal';
 import {
   type Clock,
@@ -21,6 +22,9 @@ import type {
   Conflict,
   ConflictResolution,
   ListCallOptions,
+  CopyOptions,
+  MoveOptions,
+  Storage,
   UploadOptions,
   WriteOptions,
 } from './storage.ts';
@@ -42,6 +46,7 @@ export type ConflictPolicy = 'latest-wins' | 'keep-both' | 'remote-wins' | 'loca
 export interface StorageOptions {
   /** The first is the primary; the others receive the same writes, and are read when it does not respond. */
   backends: readonly StorageBackend[];
+  /** Where accepted writes are kept until every backend has them. */
   journal: StorageJournalOptions;
   /** Copies on this machine, for reads while no backend responds. Default: none. */
   local?: LocalOptions;
@@ -59,21 +64,27 @@ export interface StorageOptions {
   maxConcurrentLarge?: number;
   /** The circuit breaker of each backend. Defaults 3, 1 000, 30 000. */
   circuitBreaker?: {
+    /** Failures in a row that open it. Default 3. */
     failureThreshold?: number;
+    /** How long it is open at first. Default 1 000. */
     openDurationMs?: number;
+    /** The longest. Default 30 000. */
     maxOpenDurationMs?: number;
   };
   /** Exponential backoff between the attempts of one key. Defaults 100 and 10 000. */
-  retry?: { initialDelayMs?: number; maxDelayMs?: number };
+  retry?: {
+    /** The first delay. Default 100. */
+    initialDelayMs?: number;
+    /** The longest. Default 10 000. */
+    maxDelayMs?: number;
+  };
   /** A backend that denies is probed once in this time. Default 60 000. */
   deniedProbeMs?: number;
-  /**
-   * How long a server may still apply a write whose response was lost; longer than its statement timeout.
-   * Default 30 000.
-   */
+  /** How long a server may still apply a write whose response was lost: over its statement timeout. Default 30 000. */
   lateWriteMs?: number;
   /** After this time, another writer may have superseded a waiting write. Default 5 000. */
   freshMs?: number;
+  /** What happens when a backend has a newer object than a waiting write expects. Default `'latest-wins'`. */
   conflicts?:
     | ConflictPolicy
     | ((conflict: Conflict) => ConflictResolution | Promise<ConflictResolution>);
@@ -82,27 +93,42 @@ export interface StorageOptions {
    * objects up to this length have local copies. Default 8 MiB.
    */
   verifyWholeBytes?: number;
+  /** A longer download, unread for this time, gives its connection back; read, it goes on from there. Default 5 000. */
+  unreadBodyTimeoutMs?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
+  /** The source of random numbers. Default: the random source of the system. */
   random?: Random;
+  /** The file system. Default: that of Node. */
   files?: FileSystem;
 }
 
+/** Options of the journal of accepted writes. All times in milliseconds. */
 export interface StorageJournalOptions {
-  /** A directory for this storage alone, created when absent; one process owns it at a time. */
+  /** A directory for this storage alone, created when absent, not its parents; one process owns it at a time. */
   directory: string;
   /** When an accepted write is durable; see the journal. Default `'commit'`. */
   durability?: 'commit' | 'batch-ms' | 'os';
-  /** The bodies of all pending writes together. Default 1 GiB. */
+  /** The bodies of all pending writes, and of those before them that may still be applied late. Default 1 GiB. */
   maxBytes?: number;
-  /** Pending writes. Default 1 000 000. */
+  /** The number of those writes. Default 1 000 000. */
   maxPending?: number;
   /** The free disk space after a write. Default 64 MiB. */
   minFreeBytes?: number;
+  /** The longest that its disk may not answer before writes are refused, in milliseconds. Default 5 000. */
+  ioTimeoutMs?: number;
+  /**
+   * How long this process may be silent before a successor in another container or on another machine takes the
+   * journal over, in milliseconds; a successor that sees its processes takes over at once. Default 5 000.
+   */
+  ownerStaleMs?: number;
+  /** The size of one file of the journal. Default 16 MiB. */
   segmentBytes?: number;
 }
 
+/** Options of the local copies that are read while no backend answers. */
 export interface LocalOptions {
-  /** A directory for these copies alone, created when absent. */
+  /** A directory for these copies alone, created when absent, not its parents; neither in `journal.directory` nor around it. */
   directory: string;
   /** Default 256 MiB; the least recently used copies are evicted first. */
   maxBytes?: number;
@@ -146,6 +172,8 @@ const shape = {
     maxBytes: bytes(GIB),
     maxPending: count(1_000_000),
     minFreeBytes: bytes(64 * MIB, 0),
+    ioTimeoutMs: integer({ min: 10, max: 3_600_000, default: 5_000 }),
+    ownerStaleMs: integer({ min: 20, max: DAY_MS, default: 5_000 }),
     segmentBytes: integer({ min: 2 * KIB, max: GIB, default: 16 * MIB }),
   }),
   local: optional(
@@ -179,6 +207,7 @@ const shape = {
     defaultValue: () => 'latest-wins' as const,
   } satisfies OptionRule<NonNullable<StorageOptions['conflicts']>>,
   verifyWholeBytes: bytes(8 * MIB, 0),
+  unreadBodyTimeoutMs: ms(5_000),
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
   files: objectWith<FileSystem>(['open', 'list', 'rename', 'syncDirectory'], nodeFileSystem),
@@ -207,7 +236,28 @@ export function parseStorageOptions(options: StorageOptions): ResolvedStorageOpt
     const permitted = `at most maxOpenDurationMs, ${maxOpenDurationMs}`;
     throw new InvalidOptionError(OWNER, 'circuitBreaker.openDurationMs', openDurationMs, permitted);
   }
+  const { journal, local } = resolved;
+  if (local !== undefined && overlap(journal.directory, local.directory)) {
+    const permitted = `a directory outside of journal.directory, and not around it: ${journal.directory}`;
+    throw new InvalidOptionError(OWNER, 'local.directory', local.directory, permitted);
+  }
+  for (const [index, { directory }] of resolved.backends.entries()) {
+    for (const own of [journal.directory, local?.directory]) {
+      if (directory === undefined || own === undefined || !overlap(own, directory)) continue;
+      const permitted = `a directory outside of this storage's own, and not around it: ${own}`;
+      throw new InvalidOptionError(OWNER, `backends[${index}]`, directory, permitted);
+    }
+  }
   return resolved;
+}
+
+/** Whether one directory is the other or lies in it; local copies may be removed, the journal never. */
+function overlap(one: string, other: string): boolean {
+  const isIn = (inner: string, outer: string): boolean => {
+    const path = relative(resolve(outer), resolve(inner));
+    return path === '' || !(path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path));
+  };
+  return isIn(one, other) || isIn(other, one);
 }
 
 const signal = optional(objectWith<AbortSignal>(['aborted', 'addEventListener']));
@@ -238,15 +288,33 @@ type ResolvedUploadOptions = Resolved<UploadOptions, 'signal' | 'acknowledgeWith
 const plainUpload: ResolvedUploadOptions = parseOptions('upload', uploadShape, undefined);
 const plainWrite = parseOptions('remove', { signal, acknowledgeWithinMs }, undefined);
 
+const deadlineMs = integer({ min: 0, max: DAY_MS, default: 10_000 });
+
+/** @throws InvalidOptionError */
+export function parseFlushOptions(options: unknown): {
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal | undefined;
+} {
+  return parseOptions('flush', { deadlineMs, signal }, options);
+}
+
+/** @throws InvalidOptionError */
+export function parseCloseDeadlineMs(options: unknown): number {
+  return parseOptions('close', { deadlineMs }, options).deadlineMs;
+}
+
 /** @throws InvalidOptionError */
 export function parseUploadOptions(options: UploadOptions | undefined): ResolvedUploadOptions {
   if (options === undefined) return plainUpload;
   const resolved = parseOptions('upload', uploadShape, options);
-  // A line break in a header would end the header.
-  if (/[^\u0020-\u007e]/.test(resolved.contentType)) {
-    throw new InvalidOptionError('upload', 'contentType', resolved.contentType, 'printable ASCII');
-  }
+  ofHeader('upload', resolved.contentType);
   return resolved;
+}
+
+/** A line break in a header would end the header. @throws InvalidOptionError */
+function ofHeader(call: string, contentType: string): string {
+  if (!/[^\u0020-\u007e]/.test(contentType)) return contentType;
+  throw new InvalidOptionError(call, 'contentType', contentType, 'printable ASCII');
 }
 
 /** @throws InvalidOptionError */
@@ -256,6 +324,42 @@ export function parseWriteOptions(
 ): Resolved<WriteOptions, 'signal' | 'acknowledgeWithinMs'> {
   if (options === undefined) return plainWrite;
   return parseOptions(owner, { signal, acknowledgeWithinMs }, options);
+}
+
+export type ResolvedCopyOptions = Resolved<
+  MoveOptions,
+  'signal' | 'acknowledgeWithinMs' | 'target'
+> & {
+  /** What the copy has instead of what its source has. */
+  readonly attributes: Pick<CopyOptions, 'contentType' | 'maxAgeSeconds' | 'metadata'>;
+};
+
+/** @throws InvalidOptionError */
+export function parseCopyOptions(
+  call: 'copy' | 'move',
+  options: CopyOptions | undefined,
+): ResolvedCopyOptions {
+  const target = optional(objectWith<Storage>(['upload', 'download', 'remove', 'move']));
+  const moveShape = { signal, acknowledgeWithinMs, target };
+  if (call === 'move') return { ...parseOptions(call, moveShape, options), attributes: {} };
+  const copyShape = {
+    ...moveShape,
+    contentType: optional(uploadShape.contentType),
+    maxAgeSeconds: optional(uploadShape.maxAgeSeconds),
+    metadata: optional(metadata),
+  };
+  const {
+    contentType,
+    maxAgeSeconds,
+    metadata: given,
+    ...rest
+  } = parseOptions(call, copyShape, options);
+  const attributes = {
+    ...(contentType !== undefined && { contentType: ofHeader(call, contentType) }),
+    ...(maxAgeSeconds !== undefined && { maxAgeSeconds }),
+    ...(given !== undefined && { metadata: given }),
+  };
+  return { ...rest, attributes };
 }
 
 /** @throws InvalidOptionError */

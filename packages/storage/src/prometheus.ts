@@ -10,8 +10,11 @@ import { type MeasuredStorages, measuredStorages, storageCollectors } from './me
 
 export { type MeasuredStorages } from './metrics.ts';
 
+/** Options of `registerPrometheusMetrics` for storages. */
 export interface StoragePrometheusOptions {
+  /** The registry of prom-client in which the metrics are registered. */
   registry: PrometheusRegistry;
+  /** The storages that are measured, by the name that is their label. */
   storages: MeasuredStorages;
   /** What the metrics' names begin with. Default nothing. */
   prefix?: string;

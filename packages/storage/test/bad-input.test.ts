@@ -1,8 +1,14 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { expect, test } from '@jest/globals';
+import { diskBackend } from '../src/backends/disk/backend.ts';
+import type { Body } from '../src/object/body.ts';
 import { createMemoryBackend } from '../src/backends/memory.ts';
+import { s3Backend } from '../src/backends/s3/backend.ts';
+import { supabaseBackend } from '../src/backends/supabase/backend.ts';
 import { createStorage } from '../src/create-storage.ts';
+import { storageClient } from '../src/supabase-compat/client.ts';
 import { createMemoryFileSystem } from '@holdfast/journal/testing';
 import { freshDirectory } from './directory.ts';
 import { AWAY, openTestStorage, textAt } from './open-storage.ts';
@@ -32,6 +38,47 @@ test('a body of an unsupported kind, and a stream that can be read only once, ar
   expect(storage.getStats()).toMatchObject({ accepted: 0, pendingBytes: 0 });
   await storage.close();
 });
+
+test('a secret in the field of another option is shown nowhere', async () => {
+  const { storage } = await openTestStorage();
+  const secret = 'hunter2';
+  const url = `https://me:${secret}@host.example/x`;
+  const bucket = storageClient({ b: storage }).from('b');
+  const calls: [string, () => unknown][] = [
+    ['passwort', () => call(createStorage, { backends: [], passwort: secret })],
+    [
+      'journal.key',
+      () =>
+        call(createStorage, {
+          backends: [createMemoryBackend()],
+          journal: { directory: '/j', key: secret },
+        }),
+    ],
+    ['secretAccessKey', () => call(s3Backend, { bucket: 'b', secretAccessKey: secret })],
+    ['apikey', () => call(supabaseBackend, { url, bucket: 'b', apikey: secret })],
+    ['token', () => call(diskBackend, { directory: '/d', token: { value: secret } })],
+    [
+      'authorization',
+      () => call(storage.upload.bind(storage), 'k', 'x', { authorization: secret }),
+    ],
+    ['password', () => call(storage.list.bind(storage), '', { password: secret })],
+    ['jwt', () => call(bucket.upload.bind(bucket), 'k', 'x', { jwt: secret })],
+  ];
+  for (const [field, each] of calls) {
+    const error = await Promise.resolve()
+      .then(each)
+      .then((value) => Reflect.get(Object(value), 'error') ?? value)
+      .catch((thrown: unknown) => thrown);
+    const shown = inspect(error, { depth: 9 });
+    expect([field, shown]).toEqual([field, expect.stringContaining(field)]);
+    expect([field, shown]).not.toEqual([field, expect.stringContaining(secret)]);
+  }
+  await storage.close();
+});
+
+function call(target: (...given: never[]) => unknown, ...given: unknown[]): unknown {
+  return Reflect.apply(target, undefined, given);
+}
 
 test('an invalid option is refused with its name and its permitted values', async () => {
   const { storage } = await openTestStorage();
@@ -228,3 +275,72 @@ test('an abort ends the wait for a primary that does not respond; the write stay
   expect(textAt(primary, 'k')).toBe('x');
   await storage.close();
 });
+
+test.each(['/storage', '/storage/local', '/storage/./x/..', '/'])(
+  'local copies in %s, with the journal in /storage, are refused',
+  (directory) => {
+    const options = { journal: { directory: '/storage' }, local: { directory } };
+    expect(() => createStorage({ backends: [createMemoryBackend()], ...options })).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION', field: 'local.directory' }),
+    );
+  },
+);
+
+test('every call without options works, and refuses what is no object of options by its field', async () => {
+  const { storage, clock } = await openTestStorage({ local: { directory: '/storage-local' } });
+  const calls: Record<string, readonly unknown[]> = {
+    upload: ['k', 'x'],
+    download: ['k'],
+    exists: ['k'],
+    info: ['k'],
+    list: [''],
+    copy: ['k', 'k'],
+    move: ['k', 'k'],
+    remove: ['k'],
+    flush: [],
+    close: [],
+  };
+  for (const [verb, given] of Object.entries(calls)) {
+    const run = (...options: unknown[]): Promise<unknown> =>
+      Promise.resolve(Reflect.apply(Reflect.get(storage, verb), storage, [...given, ...options]));
+    for (const options of [
+      null,
+      7,
+      'x',
+      [],
+      { unheardOf: 1 },
+      { signal: 7 },
+      { deadlineMs: '1' },
+    ]) {
+      await expect(run(options)).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+    }
+    await clock.settle(run(undefined));
+  }
+});
+
+test.each<[string, (buffer: ArrayBuffer) => Body]>([
+  ['an ArrayBuffer', (buffer) => buffer],
+  ['a view', (buffer) => new Uint8Array(buffer)],
+])('%s that was transferred elsewhere is refused', async (_, bodyOf) => {
+  const { storage } = await openTestStorage();
+  const buffer = new ArrayBuffer(8);
+  const body = bodyOf(buffer);
+  structuredClone(buffer, { transfer: [buffer] });
+  const refused = { code: 'STORAGE_INVALID_BODY', outcome: 'not-applied' };
+  await expect(storage.upload('k', body)).rejects.toMatchObject(refused);
+  expect(await storage.exists('k')).toBe(false);
+  await storage.close();
+});
+
+test.each(['journal', 'local'] as const)(
+  'a disk backend in the directory of %s is refused',
+  (of) => {
+    const options = { journal: { directory: '/storage' }, local: { directory: '/copies' } };
+    for (const directory of [options[of].directory, `${options[of].directory}/bodies`]) {
+      const backends = [createMemoryBackend(), diskBackend({ directory })];
+      expect(() => createStorage({ backends, ...options })).toThrow(
+        expect.objectContaining({ code: 'INVALID_OPTION', field: 'backends[1]' }),
+      );
+    }
+  },
+);

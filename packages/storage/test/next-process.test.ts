@@ -2,6 +2,8 @@ import { expect, test } from '@jest/globals';
 import { seededRandom } from '@holdfast/foundation';
 import type { WriteStamp } from '../src/backend.ts';
 import { createMemoryBackend } from '../src/backends/memory.ts';
+import { createStorage } from '../src/create-storage.ts';
+import type { Storage } from '../src/storage.ts';
 import { AWAY, LOST, openTestStorage, textAt } from './open-storage.ts';
 
 test('a body damaged on this machine is never sent, and the write is refused', async () => {
@@ -12,9 +14,8 @@ test('a body damaged on this machine is never sent, and the write is refused', a
   const { storage, clock, files, primary } = await first.restart();
   const blob = files.names().find((name) => name.endsWith('.blob')) ?? '';
   files.content(blob).write('WHAT');
-  await expect((await storage.download('k')).bytes()).rejects.toMatchObject({
-    code: 'STORAGE_BODY_INTEGRITY',
-  });
+  const read = storage.download('k').then((download) => download.bytes());
+  await expect(read).rejects.toMatchObject({ code: 'STORAGE_BODY_INTEGRITY' });
   first.primary.intercept = first.mirror.intercept = () => undefined;
   await clock.settle(storage.flush({ deadlineMs: 600_000 }));
   expect(primary.objects.size).toBe(0);
@@ -55,4 +56,31 @@ test('a write of an earlier process that is applied late does not outlive its su
   expect(textAt(primary, 'k')).toBe('new');
   expect(storage.getStats()).toMatchObject({ pendingWrites: 0, pendingBytes: 0 });
   await storage.close();
+});
+
+test('a storage whose journal was owned by another one opens it once the owner is gone, without a call too', async () => {
+  const { storage: first, clock, files, primary } = await openTestStorage();
+  const open = (): Storage =>
+    createStorage({ backends: [primary], clock, files, journal: { directory: '/storage' } });
+  const locked = {
+    code: 'JOURNAL_LOCKED',
+    message: expect.stringContaining('open in this process already'),
+  };
+  const calling = open();
+  await expect(calling.upload('k', 'v')).rejects.toMatchObject(locked);
+  await first.close();
+  expect(await clock.settle(calling.upload('k', 'v'))).toMatchObject({ stored: 'primary' });
+  const waiting = open();
+  await expect(waiting.ready()).rejects.toMatchObject(locked);
+  primary.intercept = () => ({ before: AWAY });
+  await calling.upload('held', 'y', { acknowledgeWithinMs: 0 });
+  await calling.close({ deadlineMs: 0 });
+  // Delivers what its predecessor has left, though nobody calls it.
+  const delivered = new Promise<void>((resolve) => {
+    primary.intercept = ({ kind }) => void (kind === 'put' && resolve());
+  });
+  await clock.settle(delivered);
+  expect(await clock.settle(waiting.flush({ deadlineMs: 600_000 }))).toBe(0);
+  expect(textAt(primary, 'held')).toBe('y');
+  await waiting.close();
 });

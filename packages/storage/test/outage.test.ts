@@ -95,6 +95,7 @@ test('a backend that denies is probed once a minute, and gets every write once i
   expect(storage.health().backends['primary']).toEqual({
     state: 'denied',
     lastError: 'HTTP 403 AccessDenied',
+    answeredMsAgo: expect.any(Number),
   });
   for (let write = 0; write < 20; write += 1) await storage.upload(`k${write}`, 'x');
   await clock.advance(300_000);

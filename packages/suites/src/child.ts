@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { ProcessOptions, QueueOptions } from '@holdfast/queue';
 
 /** Options of a producer in a child process, passed as JSON in its argument. */
 export interface ProducerOptions {
@@ -23,6 +24,26 @@ export interface ConsumerChildOptions {
   readonly postgresUrl: string;
   readonly topic: string;
   readonly leaseMs: number;
+}
+
+/** Options of a consumer whose handler ends its process when the payload says so. */
+export interface CrashingConsumerOptions {
+  readonly url: string;
+  readonly topic: string;
+  readonly leaseMs: number;
+  /** What stores the jobs. */
+  readonly store: 'redis' | 'bullmq';
+  readonly process?: ProcessOptions;
+}
+
+/** Options of a consumer that is stopped for a while. */
+export interface SuspendedConsumerOptions {
+  readonly url: string;
+  readonly topic: string;
+  readonly topics?: QueueOptions['topics'];
+  /** How long each handler takes. */
+  readonly handlerMs: number;
+  readonly process: ProcessOptions;
 }
 
 /** Options of a producer that measures its own costs. */
@@ -101,6 +122,32 @@ export function runConsumer(options: ConsumerChildOptions): Child & { handling()
   };
 }
 
+/** Starts a process that handles jobs until one of them ends it; `died` resolves then. */
+export function runCrashingConsumer(
+  options: CrashingConsumerOptions,
+): Child & { readonly handled: string[]; readonly died: Promise<unknown> } {
+  const process = run('consumers/crashing-main.ts', options, 'ignore');
+  const { child, exited } = process;
+  const handled: string[] = [];
+  child.on('message', (id: string) => handled.push(id));
+  return { handled, died: exited, kill: () => process.kill() };
+}
+
+/** Starts a process that reports the payload of each job it starts, and can be stopped. */
+export function runSuspendedConsumer(
+  options: SuspendedConsumerOptions,
+): Child & { readonly started: unknown[]; suspend(): void; resume(): void } {
+  const process = run('consumers/suspended-main.ts', options);
+  const started: unknown[] = [];
+  process.child.on('message', (payload) => started.push(payload));
+  return {
+    started,
+    suspend: () => void process.child.kill('SIGSTOP'),
+    resume: () => void process.child.kill('SIGCONT'),
+    kill: () => process.kill(),
+  };
+}
+
 /** Starts a process that offers jobs numbered from 1 at a steady rate, and measures its memory and event loop. */
 export function runSteadyProducer(
   options: SteadyProducerOptions,
@@ -122,10 +169,11 @@ export function runSteadyProducer(
 function run(
   main: string,
   options: object,
+  stderr: 'inherit' | 'ignore' = 'inherit',
 ): { child: ChildProcess; exited: Promise<unknown>; kill(): Promise<void> } {
   const child = fork(join(import.meta.dirname, main), [JSON.stringify(options)], {
     execArgv: [],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', 'inherit', stderr, 'ipc'],
   });
   // The last messages may arrive after the exit, but not after the channel is closed.
   const exited = Promise.all([once(child, 'exit'), once(child, 'disconnect')]);

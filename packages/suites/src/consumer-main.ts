@@ -17,6 +17,8 @@ queue.process(
     ledger: postgresLedger<PoolClient>({ client: pool }),
     leaseMs: options.leaseMs,
     concurrency: 10,
+    // Each kill counts as an attempt of the jobs that were running.
+    maxAttempts: 1_000,
   },
 );
 process.once('disconnect', () => {

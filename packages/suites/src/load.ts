@@ -1,5 +1,6 @@
-import { sleep, systemClock } from '@holdfast/foundation';
+import { isHoldfastError, sleep, systemClock } from '@holdfast/foundation';
 import type { Queue } from '@holdfast/queue';
+import { LoadSamples } from './timeline-recorder.ts';
 
 interface OfferedLoad {
   /** The number of the next job. */
@@ -12,6 +13,7 @@ interface OfferedLoadResult {
   readonly refused: readonly unknown[];
   /** The longest duration of an `enqueue`, in milliseconds. */
   readonly slowestMs: number;
+  readonly samples: LoadSamples;
 }
 
 /** Called for each accepted job with the store that accepted it. */
@@ -44,15 +46,20 @@ export function offerLoad(
   const underWay = new Set<Promise<void>>();
   let slowestMs = 0;
   let next = from;
+  const samples = new LoadSamples(systemClock.now());
 
   const offer = async (job: number): Promise<void> => {
     const startedMs = systemClock.now();
+    samples.note(startedMs, 'offered');
     try {
       const { accepted } = await queue.enqueue(topic, job);
       ledger.accepted(job, accepted);
       slowestMs = Math.max(slowestMs, systemClock.now() - startedMs);
     } catch (error) {
       refused.push(error);
+      samples.note(systemClock.now(), 'errors');
+      // A test that took too long was closed, and cannot stop it.
+      if (isHoldfastError(error) && error.code === 'QUEUE_CLOSED') stopping.abort();
     }
   };
 
@@ -77,7 +84,7 @@ export function offerLoad(
       stopping.abort();
       await running;
       await Promise.all(underWay);
-      return { refused, slowestMs };
+      return { refused, slowestMs, samples };
     },
   };
 }

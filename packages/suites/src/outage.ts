@@ -65,7 +65,7 @@ export async function runOutage<F extends QueueFixture>(
     () => ({ isDone: load.next >= enough, mark: load.next }),
     () => `${load.next} jobs offered`,
   );
-  const { refused, slowestMs } = await load.stop();
+  const { refused, slowestMs, samples } = await load.stop();
   if (refused.length > 0) throw refused[0];
   await ledger.settled(SETTLED_WITHIN_MS);
   await fixture.untilHandled(TOPIC);
@@ -78,6 +78,7 @@ export async function runOutage<F extends QueueFixture>(
     recoveredAfterMs: Math.max(0, handledAtMs - recoveredAtMs),
     note: noteOf(ledger, slowestMs),
     timeline: watched.momentsSince(faultAtMs),
+    load: samples.since(faultAtMs),
   };
 }
 

@@ -25,6 +25,8 @@ export interface QueueFixture {
    * @throws Error when jobs are left and none was handled for a minute
    */
   untilHandled(topic: string): Promise<void>;
+  /** What the server has printed, where there is one server. */
+  readonly log?: () => Promise<string>;
   /** Closes the queues, then the servers, then removes the folders. */
   close(): Promise<void>;
 }

@@ -39,6 +39,7 @@ export async function openRedisFixture(
   return {
     ...field,
     redis,
+    log: () => redis.log(),
     admin: (say, password) => withClient(directClient(redis.url, password), say),
     async proxy() {
       const { host, port } = redis;

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { type Rule, repositoryOf } from '../src/repository.ts';
 import {
   architectureAgreesWithImports,
+  defaultsAreThoseOfTheCode,
   packagesThatAreNamedExist,
   readmesAreShort,
   tablesFitOnAScreen,
@@ -110,7 +111,7 @@ test.each<[string, Rule, string, string[], string[]]>([
     readmesAreShort,
     'README.md',
     ['\n'.repeat(90) + 'end'],
-    ['\n'.repeat(89) + 'end'],
+    ['\n'.repeat(89) + 'end', `${'\n'.repeat(88)}end\n\n<!-- context\n${'\n'.repeat(9)}-->\n`],
   ],
   [
     'a package that does not exist',
@@ -150,4 +151,36 @@ test('a package that the architecture page lacks, or lists with other imports, i
   expect(violations('| `queue` | jobs | journal |')).toEqual([]);
   expect(violations('| `queue` | jobs | journal, stage |')).toEqual(['docs/architecture.md:3']);
   expect(violations('| `storage` | objects | – |')).toEqual(['docs/architecture.md:1']);
+});
+
+test('a default that a table states is that of the code of its folder', () => {
+  const table = (option: string, value: string): string =>
+    ['| Option | Default | Effect |', '| --- | --- | --- |', `| ${option} | ${value} | – |`].join(
+      '\n',
+    );
+  const files = (scope: string, option: string, value: string): Record<string, string> => ({
+    'docs/tuning.md': `<!-- defaults: ${scope} -->\n\n${table(option, value)}\n`,
+    'packages/queue/src/options.ts': [
+      'const schema = {',
+      '  waitMs: integer({ min: 1, default: 5_000 }),',
+      '  maxBytes: integer({ default: 64 * MIB }),',
+      '  ttlMs: milliseconds(30 * DAY_MS), // 7_000',
+      '  idleMs: idleRule,',
+      '};',
+      'const idleRule = integer({ default: 20 });',
+      'const GRACE_MS = 500;',
+    ].join('\n'),
+  });
+  const found = (scope: string, option: string, value: string): string[] =>
+    violationsOf(defaultsAreThoseOfTheCode, files(scope, option, value));
+  const own = 'packages/queue/src';
+  expect(found(own, '`waitMs`, `maxBytes`', '5 000, 64 MiB')).toEqual([]);
+  expect(found(own, '`queue.ttlMs` of a topic', '30 days')).toEqual([]);
+  expect(found(own, '`idleMs`', '20, or less')).toEqual([]);
+  expect(found(own, '`graceMs`', '500')).toEqual([]);
+  expect(found(own, '`waitMs`', 'none')).toEqual([]);
+  expect(found(own, '`waitMs`, `maxBytes`', '5 000, 32 MiB')).toEqual(['docs/tuning.md:5']);
+  expect(found(own, '`ttlMs`', '7 000')).toHaveLength(1);
+  expect(found(own, '`waitMs`', '1')).toHaveLength(1);
+  expect(found('packages/cache/src', '`waitMs`', '5 000')).toHaveLength(1);
 });

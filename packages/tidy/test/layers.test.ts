@@ -18,7 +18,8 @@ test.each([
   ['packages/foundation/src/a.ts', '@holdfast/resilience'],
   ['packages/queue/src/a.ts', '@holdfast/stage'],
   ['packages/storage/src/a.ts', '@holdfast/faults/tcp'],
-  ['packages/journal/src/a.ts', '@holdfast/protocols'],
+  ['packages/resilience/src/a.ts', '@holdfast/network'],
+  ['packages/network/src/a.ts', '@holdfast/emulators'],
   ['packages/faults/src/a.ts', '@holdfast/emulators'],
   ['packages/faults/src/a.ts', '@holdfast/journal'],
   ['packages/faults/src/a.ts', '@holdfast/unheard-of'],
@@ -36,6 +37,7 @@ test.each([
   ['packages/suites/test/a.test.ts', '@holdfast/queue'],
   ['packages/queue/test/a.test.ts', '@holdfast/stage'],
   ['packages/queue/test/redis/a.test.ts', '../../src/a.ts'],
+  ['packages/network/src/a.ts', '@holdfast/protocols/dns'],
   ['packages/queue/src/a.ts', 'ioredis'],
 ])('%s may import %s', (path, specifier) => {
   expect(importing(path, specifier)).toBe(0);

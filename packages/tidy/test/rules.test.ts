@@ -201,7 +201,7 @@ test('a violation has its line', () => {
 
 test('the files of Clock and Random may read time and random numbers', () => {
   const repository = repositoryOf({
-    'packages/foundation/src/clock.ts': 'Date.now();',
+    'packages/foundation/src/timers/system-clock.ts': 'Date.now();',
     'packages/foundation/src/random.ts': 'Math.random();',
   });
   expect(timeAndRandomHaveOneDoor(repository)).toEqual([]);

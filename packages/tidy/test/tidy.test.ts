@@ -9,16 +9,25 @@ import {
 import { errorsHaveACodeOfTheirOwn } from '../src/rules/error-codes.ts';
 import {
   architectureAgreesWithImports,
+  defaultsAreThoseOfTheCode,
   packagesThatAreNamedExist,
   readmesAreShort,
   tablesFitOnAScreen,
 } from '../src/rules/documents.ts';
-import { exportedTypesHaveOneMeaning, exportsAreUsed } from '../src/rules/exports.ts';
+import {
+  everythingIsClosedByOneVerb,
+  exportedTypesHaveOneMeaning,
+  exportsAreUsed,
+} from '../src/rules/exports.ts';
 import { foldersAreSmall, siblingFoldersImportOneWay } from '../src/rules/folders.ts';
 import { unionsAreTaggedByKind } from '../src/rules/unions.ts';
 import { namesAreStandardTerms, testNamesAreSentences } from '../src/rules/words.ts';
 import { everyFileParses } from '../src/rules/engines.ts';
-import { failureTablesHaveTheSuitesRows } from '../src/rules/failure-table.ts';
+import {
+  everyCodeHasARow,
+  failurePagesNameTestsThatExist,
+  failureTablesHaveTheSuitesRows,
+} from '../src/rules/failure-table.ts';
 import { imagesAreNamedAlike } from '../src/rules/images.ts';
 import {
   benchmarksImportByName,
@@ -31,7 +40,11 @@ import {
   noRegistryIsNamed,
   nothingIsLeftForLater,
 } from '../src/rules/committed-text.ts';
-import { entryPointsAgree, packagesLookAlike } from '../src/rules/manifests.ts';
+import {
+  entryPointsAgree,
+  packagesLookAlike,
+  publishedPackagesAreDescribed,
+} from '../src/rules/manifests.ts';
 import {
   exportsAreNamed,
   filesAreShort,
@@ -62,12 +75,17 @@ test.each<[string, Rule]>([
   ['a skipped test has a reason', omissionsHaveAReason],
   ['the stage and compose name the same images', imagesAreNamedAlike],
   ['the failure tables have the rows of the suites', failureTablesHaveTheSuitesRows],
+  ['the pages of failures name tests that exist', failurePagesNameTestsThatExist],
+  ['the page of the codes has a row for each error', everyCodeHasARow],
+  ['stated defaults are those of the code', defaultsAreThoseOfTheCode],
   ['packages agree on license, engines and README', packagesLookAlike],
   ['an entry point is one file, as source and as build', entryPointsAgree],
+  ['a published package says what and whose it is', publishedPackagesAreDescribed],
   ['no path of one machine is committed', noMachineIsNamed],
   ['no registry host is committed', noRegistryIsNamed],
   ['no comment plans work for later', nothingIsLeftForLater],
   ['an error class has a distinct literal code', errorsHaveACodeOfTheirOwn],
+  ['whatever is closed is closed by close()', everythingIsClosedByOneVerb],
   ['every file parses on the oldest Node', everyFileParses],
   ['a folder has at most 15 files', foldersAreSmall],
   ['sibling folders import one way', siblingFoldersImportOneWay],
@@ -90,5 +108,7 @@ test.each<[string, Rule]>([
 
 test('the rules have files to check', () => {
   expect(repository.packages.length).toBeGreaterThan(5);
-  expect(repository.find('packages/foundation/src/clock.ts')?.code).toContain('setTimeout(');
+  expect(repository.find('packages/foundation/src/timers/system-clock.ts')?.code).toContain(
+    'Date.now(',
+  );
 });

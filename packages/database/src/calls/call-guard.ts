@@ -1,5 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { ConnectionLostError, DatabaseClosedError, NestedAcquireError } from '../errors.ts';
+import { QUERY_CANCELED } from '../connection/sql-state.ts';
+import {
+  ConnectionLostError,
+  DatabaseClosedError,
+  NestedAcquireError,
+  QueryFailedError,
+} from '../errors.ts';
 import { databaseClosed } from '../pool/pool-errors.ts';
 
 /** A transaction whose callback is running. */
@@ -7,15 +13,21 @@ interface TransactionScope {
   open: boolean;
 }
 
-/** Checks whether a call may begin, and explains the errors of calls that `end` has cut off. */
+/** Checks whether a call may begin, and explains the errors of calls that `close` has cut off. */
 export class CallGuard {
   /** The transaction in whose callback the present code runs. */
   readonly #scope = new AsyncLocalStorage<TransactionScope>();
   #isEnding = false;
+  #isCutOff = false;
 
   /** Rejects every call from now on. */
   close(): void {
     this.#isEnding = true;
+  }
+
+  /** The deadline of `close` has passed: what still runs is cancelled on the server. */
+  cutOff(): void {
+    this.#isCutOff = true;
   }
 
   /** @throws DatabaseClosedError, or NestedAcquireError inside a transaction of the same database. */
@@ -38,11 +50,16 @@ export class CallGuard {
     }
   }
 
-  /** A connection lost after `end` was closed by it, not by the network. */
+  /** A connection lost after `close` was closed by it, not by the network, and so with what was cancelled. */
   translateError(error: unknown): unknown {
-    if (!this.#isEnding || !(error instanceof ConnectionLostError)) return error;
+    const isCancelled =
+      this.#isCutOff && error instanceof QueryFailedError && error.sqlState === QUERY_CANCELED;
+    const isLost = this.#isEnding && error instanceof ConnectionLostError;
+    if (!isCancelled && !isLost) return error;
     const { phase, outcome, host } = error;
-    return new DatabaseClosedError('the database was ended while the call was under way', {
+    const effect = isCancelled ? '; the server has cancelled its statement' : '';
+    const message = `the database was closed while the call was under way${effect}`;
+    return new DatabaseClosedError(message, {
       cause: error,
       phase,
       outcome,

@@ -1,6 +1,8 @@
+import { isAnyArrayBuffer, isDate, isMap, isPromise, isSet } from 'node:util/types';
 import { InvalidOptionError } from '@holdfast/foundation';
 import type { CustomTypesConfig } from 'pg';
 import type { Statement } from '../database.ts';
+import { QUERY_OPTIONS } from './call-deadline.ts';
 
 /** The protocol counts parameters in 16 bits. */
 const MAX_VALUES = 65_535;
@@ -25,6 +27,7 @@ export function parseStatement(owner: string, given: unknown, values: unknown): 
     throw new InvalidOptionError(owner, 'statement.text', text, 'SQL');
   }
   checkText(owner, 'statement.text', text);
+  refuseCallOptions(owner, given);
   const bound = values ?? ('values' in given ? given.values : undefined);
   return {
     text,
@@ -33,6 +36,20 @@ export function parseStatement(owner: string, given: unknown, values: unknown): 
     ...parseRowMode(owner, given),
     ...parseTypes(owner, given),
   };
+}
+
+/** Other fields are those of a library that made the statement; these would be believed. */
+function refuseCallOptions(owner: string, given: object): void {
+  for (const option of QUERY_OPTIONS) {
+    if (!(option in given)) continue;
+    const permitted = 'absent: it belongs to the options of the call';
+    throw new InvalidOptionError(
+      owner,
+      `statement.${option}`,
+      Reflect.get(given, option),
+      permitted,
+    );
+  }
 }
 
 function checkText(owner: string, field: string, text: string): void {
@@ -45,11 +62,67 @@ function parseValues(owner: string, values: unknown): readonly unknown[] {
     throw new InvalidOptionError(owner, 'values', values, `an array of at most ${MAX_VALUES}`);
   }
   const list: readonly unknown[] = values;
+  let sent: unknown[] | undefined;
   for (let at = 0; at < list.length; at += 1) {
-    if (list[at] !== undefined) continue;
-    throw new InvalidOptionError(owner, `values[${at}]`, undefined, "a value, or null for SQL's");
+    const value = list[at];
+    if (typeof value === 'object' && value !== null) {
+      const text = toParameter(value, owner, at);
+      if (text !== value) (sent ??= [...list])[at] = text;
+    } else if (!isSendable(value)) throw unsendable(owner, at, value);
   }
-  return list;
+  return sent ?? list;
+}
+
+/** pg would send the source of a function, and the description of a symbol. */
+function isSendable(value: unknown): boolean {
+  return value !== undefined && typeof value !== 'function' && typeof value !== 'symbol';
+}
+
+/** @param cause what JSON says of it. */
+function unsendable(
+  owner: string,
+  at: number,
+  value: unknown,
+  cause?: unknown,
+): InvalidOptionError {
+  const why = cause instanceof Error ? ` (${cause.message.split('\n', 1)[0]})` : '';
+  const permitted =
+    value === undefined
+      ? "a value, or null for SQL's"
+      : 'a value that Postgres has a text for: null, a string, number, bigint, boolean, valid Date, bytes, an array ' +
+        `of them, or what JSON can hold${why}`;
+  return new InvalidOptionError(owner, `values[${at}]`, value, permitted);
+}
+
+/**
+ * An object as the JSON that pg would send, as it is now: it may be sent again later. What pg would send as something
+ * else is refused: a promise nobody awaited, a Map, a Set, an invalid Date, and what JSON cannot hold.
+ */
+function toParameter(value: object, owner: string, at: number): unknown {
+  if (ArrayBuffer.isView(value) || 'toPostgres' in value) return value;
+  if (isDate(value)) {
+    if (Number.isNaN(value.getTime())) throw unsendable(owner, at, value);
+    return value;
+  }
+  try {
+    if (!Array.isArray(value)) return jsonOf(value) ?? value;
+    const items: readonly unknown[] = value;
+    for (const item of items) {
+      if (typeof item === 'object' && item !== null) toParameter(item, owner, at);
+      else if (item !== undefined && !isSendable(item)) throw unsendable(owner, at, value);
+    }
+    return value;
+  } catch (error) {
+    if (error instanceof InvalidOptionError) throw error;
+    throw unsendable(owner, at, value, error);
+  }
+}
+
+function jsonOf(value: object): string | undefined {
+  const hasJson = 'toJSON' in value && typeof value.toJSON === 'function';
+  const isLost = isPromise(value) || isMap(value) || isSet(value) || isAnyArrayBuffer(value);
+  if (isLost && !hasJson) throw new TypeError('JSON would lose it');
+  return JSON.stringify(value);
 }
 
 function parseName(owner: string, given: object): { name?: string } {

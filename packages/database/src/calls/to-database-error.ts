@@ -1,5 +1,12 @@
 import { ConnectionFailure } from '../connection/connection.ts';
-import { errorMessage, isTransient, isUnresolved, sqlStateOf } from '../connection/sql-state.ts';
+import {
+  PROTOCOL_VIOLATION,
+  READ_ONLY,
+  errorMessage,
+  isTransient,
+  isUnresolved,
+  sqlStateOf,
+} from '../connection/sql-state.ts';
 import {
   ConnectionLostError,
   DatabaseError,
@@ -16,6 +23,8 @@ export interface FailureContext {
   readonly timeoutMs: number;
   /** The statement is part of a transaction, which ends with its connection. */
   readonly inTransaction: boolean;
+  /** The caller began the transaction read-only, so that the server refuses writes in it for good. */
+  readonly readOnly?: boolean | undefined;
   /** The statement was sent before on a connection that was lost, so it may have taken effect then. */
   readonly mayHaveRun?: boolean;
 }
@@ -24,15 +33,20 @@ export interface FailureContext {
 export function toDatabaseError(error: unknown, context: FailureContext): unknown {
   if (error instanceof QueryInterrupted) return interrupted(error, context);
   if (!(error instanceof ConnectionFailure)) return error;
+  if (error.kind === 'unparsed') return unparsed(error, context);
   return error.kind === 'refused' ? refused(error, context) : lost(error, context);
 }
 
-/** A statement was lost and could not be sent again, so its first sending may still have taken effect. */
+/** A statement could not be sent again, so its first sending may still have taken effect. */
 export function replayFailedError(
-  { cause }: ConnectionFailure,
+  failure: ConnectionFailure,
   host: string,
   obstacle: unknown,
-): ConnectionLostError {
+): DatabaseError {
+  const { cause } = failure;
+  if (failure.kind === 'refused') {
+    return refused(failure, { host, timeoutMs: 0, inTransaction: false, mayHaveRun: true });
+  }
   return new ConnectionLostError(
     `the connection to ${host} was lost (${errorMessage(cause)}), and the statement could not be sent again ` +
       `(${errorMessage(obstacle)}); whether it took effect is unknown`,
@@ -60,16 +74,49 @@ function interrupted(
 }
 
 function refused(
-  { cause, sent }: ConnectionFailure,
-  { host, inTransaction, mayHaveRun = false }: FailureContext,
+  { cause, sent, mayHaveCommitted }: ConnectionFailure,
+  { host, inTransaction, readOnly = false, mayHaveRun = false }: FailureContext,
 ): DatabaseError {
   const sqlState = sqlStateOf(cause);
-  const isUnknown = mayHaveRun || (isUnresolved(sqlState) && !inTransaction);
-  const state = sqlState === undefined ? '' : `${sqlState} `;
-  return new QueryFailedError(`${host} refused the statement: ${state}${errorMessage(cause)}`, {
+  // The connection goes on, so it is no pooler's.
+  const isMismatched = sqlState === PROTOCOL_VIOLATION;
+  const isOwnFault = isMismatched || (readOnly && sqlState === READ_ONLY);
+  const isUnknown =
+    mayHaveRun || mayHaveCommitted || (isUnresolved(sqlState) && !inTransaction && !isMismatched);
+  const failed =
+    sqlState === undefined
+      ? `the statement was not sent to ${host}`
+      : mayHaveCommitted
+        ? `${host} refused the statement, and may have committed a part of it before`
+        : `${host} refused the statement`;
+  return new QueryFailedError(`${failed}: ${errorMessage(cause)}`, {
     ...detailsOf(cause, host, sent),
     outcome: isUnknown ? 'unknown' : 'not-applied',
-    retryable: isTransient(sqlState),
+    retryable: isTransient(sqlState) && !isOwnFault && !mayHaveCommitted,
+  });
+}
+
+/** In a transaction, too, the statement is applied: the caller may go on, and commit. */
+function unparsed({ cause }: ConnectionFailure, { host }: FailureContext): QueryFailedError {
+  const message = `${host} executed the statement, but its answer could not be parsed: ${errorMessage(cause)}`;
+  return new QueryFailedError(message, {
+    cause,
+    phase: 'sent',
+    outcome: 'applied',
+    retryable: false,
+    host,
+  });
+}
+
+/** An executed statement whose transaction was not committed, because the callback did not go on. */
+export function rolledBack(error: QueryFailedError): QueryFailedError {
+  const { cause, phase, host } = error;
+  return new QueryFailedError(`${error.message}; the transaction was rolled back`, {
+    cause,
+    phase,
+    outcome: 'not-applied',
+    retryable: false,
+    host,
   });
 }
 

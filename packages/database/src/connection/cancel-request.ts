@@ -3,6 +3,7 @@ import type { Clock } from '@holdfast/foundation';
 
 /** The server's address, and the backend to cancel there. */
 interface CancelKey {
+  /** A name or an address; a path is the folder of a Unix socket. */
   readonly host: string;
   readonly port: number;
   readonly processId: number;
@@ -20,7 +21,11 @@ const CANCEL_REQUEST_CODE = 80_877_102;
 export function sendCancel(key: CancelKey, clock: Clock, timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     let sent = false;
-    const socket = connect({ host: key.host, port: key.port, noDelay: true });
+    const socket = connect(
+      key.host.startsWith('/')
+        ? { path: `${key.host}/.s.PGSQL.${key.port}` }
+        : { host: key.host, port: key.port, noDelay: true },
+    );
     const settle = (delivered: boolean): void => {
       timer.cancel();
       // Data already written still arrives: a frozen server reads it when it resumes.

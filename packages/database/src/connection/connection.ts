@@ -12,6 +12,8 @@ export interface Connection {
   readonly status: TransactionStatus;
   /** The command tags that the server sent in the last exchange, such as `COMMIT`, in order. */
   readonly commands: readonly string[];
+  /** It is usable, but must be closed instead of reused: a statement that is prepared on it has become invalid. */
+  readonly mustClose: boolean;
   /** False once it is lost or destroyed. */
   readonly alive: boolean;
   /**
@@ -35,7 +37,9 @@ export interface Connection {
     next: Statement,
   ): Promise<FollowedResult<Row>>;
   /** Sends all statements at once; each settles with its own reply, in order. */
-  pipeline(statements: readonly Statement[]): Promise<PromiseSettledResult<QueryResult>[]>;
+  pipeline<Row extends QueryResultRow>(
+    statements: readonly Statement[],
+  ): Promise<PipelinedResult<Row>[]>;
   /**
    * Asks the server, on another socket, to cancel the running statement. Resolves once that socket is closed,
    * so that the request cannot hit a later statement, or after `timeoutMs`; never rejects.
@@ -62,17 +66,43 @@ export interface FollowedResult<Row extends QueryResultRow> {
   readonly next: QueryResult | undefined;
 }
 
+/** The result of one statement of several. */
+export type PipelinedResult<Row extends QueryResultRow> = PromiseSettledResult<QueryResult<Row>> & {
+  /** `undefined` if the statement was not sent, or the connection lost before the server was ready again. */
+  readonly reply?: StatementReply | undefined;
+};
+
+/** What the server said of a statement besides its result. */
+export interface StatementReply {
+  /** The command tags, in order. */
+  readonly commands: readonly string[];
+  /** Of the session, after it. */
+  readonly status: TransactionStatus;
+}
+
 /** Opens a connection that is ready for use; rejects with the original error. */
 export type Connect = (options: { signal: AbortSignal }) => Promise<Connection>;
 
+/** A new connection works, but the pool's user rejected it: a failure of one caller, and not of the host. */
+export class ConnectionRejected extends Error {
+  constructor(cause: unknown) {
+    super(`the new connection was rejected: ${errorMessage(cause)}`, { cause });
+  }
+}
+
 /** An exchange failed; `cause` is the error of the server or of the socket. */
 export class ConnectionFailure extends Error {
-  /** `refused`: the server sent an error and the connection is usable. `lost`: the connection is dead. */
-  readonly kind: 'refused' | 'lost';
+  /**
+   * `refused`: the server sent an error and the connection is usable. `unparsed`: the server has executed the
+   * statement, what it answered could not be parsed, and the connection is usable. `lost`: the connection is dead.
+   */
+  readonly kind: 'refused' | 'unparsed' | 'lost';
   /** Whether any part of the statement was written to the socket. */
   readonly sent: boolean;
   /** The command tags that the server had sent by then. */
   readonly commands: readonly string[];
+  /** The server refused the statement, but may have committed a part of it before. */
+  mayHaveCommitted = false;
 
   constructor(
     kind: ConnectionFailure['kind'],

@@ -1,174 +1,109 @@
-import { Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
-import { type Clock, abortable, withDeadline } from '@holdfast/foundation';
-import { Client, type QueryResultRow } from 'pg';
-import type { Address } from '../address.ts';
+import type { Socket } from 'node:net';
+import type { Clock } from '@holdfast/foundation';
+import type { Client, QueryResultRow } from 'pg';
+import type { Address } from '../address/address.ts';
 import type { QueryResult, Statement } from '../database.ts';
 import { sendCancel } from './cancel-request.ts';
+import { guardParsers } from './guard-parsers.ts';
+import { connectError, sqlStateOf } from './sql-state.ts';
 import {
   type Exchange,
   PipelinedExchange,
   FollowedExchange,
   SingleExchange,
+  refused,
   type PgCallback,
 } from './exchange.ts';
 import {
   type Connection,
   ConnectionFailure,
   type FollowedResult,
+  type PipelinedResult,
   type Reply,
   type TransactionStatus,
 } from './connection.ts';
 
-interface PgConnectionDeps {
-  readonly address: Address;
-  readonly password: string | (() => string | Promise<string>) | undefined;
-  readonly ssl: boolean | ConnectionOptions | undefined;
-  readonly applicationName: string;
-  readonly connectTimeoutMs: number;
-  readonly keepAliveMs: number;
-  readonly clock: Clock;
+/** No such prepared statement; its result has other columns now. */
+const INVALID_PLAN = new Set(['26000', '0A000']);
+
+/** pg's own records, by name: of statements that the server has parsed, and of those sent to it. */
+function preparedStatements({ connection }: Client): object[] {
+  const records: unknown[] = [
+    Reflect.get(connection, 'parsedStatements'),
+    Reflect.get(connection, 'submittedNamedStatements'),
+  ];
+  return records.filter((record) => typeof record === 'object' && record !== null);
 }
 
-/** Keepalive probes before TCP drops a silent peer, each a third of the keepalive delay apart. */
-const KEEP_ALIVE_PROBES = 3;
-
-/**
- * Connects with pg's own client, which handles the protocol, types, SASL and TLS. The pool decides when a
- * connection is opened, leased and closed.
- */
-export async function connectPg(
-  options: PgConnectionDeps,
-  { signal }: { signal: AbortSignal },
-): Promise<Connection> {
-  const { address, ssl, applicationName, keepAliveMs, connectTimeoutMs, clock } = options;
-  const beganMs = clock.now();
-  const password = await resolvePassword(options, signal);
-  const remainingMs = Math.max(1, connectTimeoutMs - (clock.now() - beganMs));
-  const socket = keepAliveSocket(keepAliveMs);
-  const client = new Client({
-    connectionString: connectionString(address, password, ssl !== undefined),
-    ...(ssl === undefined ? {} : { ssl }),
-    fallback_application_name: applicationName,
-    pipeline: true,
-    stream: () => socket,
-  });
-  const connection = new PgConnection(client, address, socket, clock);
-  const tooLate = (): Error => connectTimeout(connectTimeoutMs, 'no session');
-  return withDeadline(clock, remainingMs, signal, tooLate, (within) =>
-    connect(client, connection, within),
-  );
+function forgetPrepared(client: Client): void {
+  for (const names of preparedStatements(client)) {
+    for (const name of Object.keys(names)) Reflect.deleteProperty(names, name);
+  }
 }
 
-function connect(
-  client: Client,
-  connection: PgConnection,
-  signal: AbortSignal,
-): Promise<Connection> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: unknown): void => {
-      connection.onLost = undefined;
-      connection.destroy();
-      reject(error);
-    };
-    signal.addEventListener('abort', () => fail(signal.reason), { once: true });
-    connection.onLost = fail;
-    client.connect((error: Error | null) => {
-      if (error === null || error === undefined) {
-        resolve(connection.opened());
-        return;
-      }
-      // A server that closed the socket leaves only a closed stream; errors raised by pg itself come earlier.
-      const wasCut = !('code' in error) && client.connection.stream.closed;
-      fail(wasCut ? coded('CONNECT_CUT', 'the server hung up during start-up') : error);
-    });
-  });
-}
-
-/** A password function has the connect timeout as its limit. */
-async function resolvePassword(
-  { password, connectTimeoutMs, clock }: PgConnectionDeps,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  signal.throwIfAborted();
-  if (typeof password !== 'function') return password;
-  const tooLate = (): Error => connectTimeout(connectTimeoutMs, 'no password');
-  return withDeadline(clock, connectTimeoutMs, signal, tooLate, async (within) => {
-    const given = await abortable((async () => password())(), within);
-    if (typeof given === 'string') return given;
-    throw new TypeError('the password function did not return a string');
-  });
-}
-
-function connectTimeout(timeoutMs: number, missing: string): Error {
-  return coded('CONNECT_TIMEOUT', `${missing} within ${timeoutMs} ms`);
-}
-
-function connectionString(address: Address, password: string | undefined, ownTls: boolean): string {
-  if (password === undefined && !ownTls) return address.url;
-  const url = new URL(address.url);
-  if (password !== undefined) url.password = encodeURIComponent(password);
-  if (ownTls) url.searchParams.delete('sslmode');
-  return url.href;
-}
-
-function keepAliveSocket(keepAliveMs: number): Socket {
-  const socket = new Socket();
-  socket.once('connect', () => {
-    // Node 24 and later use the interval and number of probes; earlier versions ignore them.
-    const probing = [
-      true,
-      keepAliveMs,
-      Math.ceil(keepAliveMs / KEEP_ALIVE_PROBES),
-      KEEP_ALIVE_PROBES,
-    ];
-    Reflect.apply(socket.setKeepAlive.bind(socket), undefined, probing);
-  });
-  return socket;
-}
-
-function coded(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code });
-}
-
+/** How long a server may take to close a connection that it was told to close. */
+const LEAVE_MS = 1_000;
 /** Shared: pg never writes to it, it copies the values. */
 const NO_VALUES: unknown[] = [];
 
-class PgConnection implements Connection {
+/** A connection of pg's own client, which handles the protocol, types, SASL and TLS. */
+export class PgConnection implements Connection {
   onLost: ((error: unknown) => void) | undefined;
   alive = true;
+  mustClose = false;
   backendPid = 0;
-  readonly #client: Client;
+  readonly client: Client;
   readonly #address: Address;
-  readonly #socket: Socket;
+  readonly #socket: Socket | undefined;
+  /** A client that does not pipeline, as callers of pg's own interface expect, does so for exchanges. */
+  readonly #pipelines: boolean;
   readonly #clock: Clock;
-  readonly #prepared = new Map<string, string>();
   #secretKey = 0;
   #holds = true;
   #exchange: Exchange | undefined;
+  #answering: Exchange | undefined;
+  readonly #onError = (error: unknown): void => this.#lost(error, true);
+  readonly #onEnd = (): void => this.#lost(connectError('CONNECT_CUT', 'the server hung up'));
   #commands: string[] = [];
 
-  constructor(client: Client, address: Address, socket: Socket, clock: Clock) {
-    this.#client = client;
+  /** @param socket `undefined` where the client was given a stream of its own. */
+  constructor(client: Client, address: Address, socket: Socket | undefined, clock: Clock) {
+    this.client = client;
+    this.#pipelines = client.pipeline;
     this.#address = address;
     this.#socket = socket;
     this.#clock = clock;
-    client.on('error', (error) => this.#lost(error));
-    client.on('end', () => this.#lost(coded('CONNECT_CUT', 'the server hung up')));
+    this.listen();
     client.connection.on('backendKeyData', (key: unknown) => this.#storeKey(key));
+  }
+
+  /** Listens for the loss of the connection; again, where someone has removed all listeners of the client. */
+  listen(): void {
+    const { client } = this;
+    if (!client.listeners('error').includes(this.#onError)) client.on('error', this.#onError);
+    if (!client.listeners('end').includes(this.#onEnd)) client.on('end', this.#onEnd);
   }
 
   /** Start-up is complete: begins to track replies. */
   opened(): this {
     this.onLost = undefined;
-    const { connection } = this.#client;
+    const { connection } = this.client;
     connection.on('commandComplete', (message: unknown) => this.#addCommand(message));
+    guardParsers(this.client);
+    connection.prependListener('errorMessage', (error: unknown) => {
+      if (this.#exchange !== undefined) this.#exchange.refusal = error;
+    });
+    // An exchange that a listener begins during this event is not the one that it answers.
+    connection.prependListener('readyForQuery', () => {
+      this.#answering = this.#exchange;
+      if (this.#exchange !== undefined) this.#exchange.stage = 'ready';
+    });
     connection.on('readyForQuery', () => this.#ready());
     return this;
   }
 
   get status(): TransactionStatus {
-    return this.#client.getTransactionStatus() ?? 'I';
+    return this.client.getTransactionStatus() ?? 'I';
   }
 
   get commands(): readonly string[] {
@@ -177,6 +112,7 @@ class PgConnection implements Connection {
 
   send<Row extends QueryResultRow>(statement: Statement, reply: Reply<Row>): void {
     const exchange = new SingleExchange(reply);
+    exchange.text = statement.text;
     if (!this.#begin(exchange) || this.#rejectNameConflict(statement, exchange)) return;
     this.#submit(statement, exchange.take);
   }
@@ -191,8 +127,9 @@ class PgConnection implements Connection {
   ): Promise<FollowedResult<Row>> {
     return new Promise((resolve, reject) => {
       const exchange = new FollowedExchange<Row>(resolve, reject);
+      exchange.text = statement.text;
       if (!this.#begin(exchange) || this.#rejectNameConflict(statement, exchange)) return;
-      const { stream } = this.#client.connection;
+      const { stream } = this.client.connection;
       stream.cork();
       this.#submit(statement, exchange.takeFirst);
       this.#submit(next, exchange.takeNext);
@@ -200,15 +137,18 @@ class PgConnection implements Connection {
     });
   }
 
-  pipeline(statements: readonly Statement[]): Promise<PromiseSettledResult<QueryResult>[]> {
+  pipeline<Row extends QueryResultRow>(
+    statements: readonly Statement[],
+  ): Promise<PipelinedResult<Row>[]> {
     return new Promise((resolve) => {
-      const exchange = new PipelinedExchange(statements.length, resolve);
+      const exchange = new PipelinedExchange<Row>(statements.length, resolve);
       if (!this.#begin(exchange)) return;
-      const { stream } = this.#client.connection;
+      const { stream } = this.client.connection;
       stream.cork();
       for (const [at, statement] of statements.entries()) {
         const conflict = this.#nameConflict(statement);
-        if (conflict === undefined) this.#submit(statement, exchange.callbackAt(at));
+        if (conflict === undefined)
+          this.#submit(statement, exchange.callbackAt(at, statement.text));
         else exchange.refuse(at, conflict);
       }
       stream.uncork();
@@ -218,7 +158,7 @@ class PgConnection implements Connection {
 
   cancel(timeoutMs: number): Promise<boolean> {
     // A name may resolve to several servers, and only this one knows the key.
-    const host = this.#socket.remoteAddress ?? this.#address.host;
+    const host = this.#socket?.remoteAddress ?? this.#address.host;
     const { port } = this.#address;
     const key = { host, port, processId: this.backendPid, secretKey: this.#secretKey };
     return sendCancel(key, this.#clock, timeoutMs);
@@ -227,7 +167,7 @@ class PgConnection implements Connection {
   hold(holds: boolean): void {
     if (holds === this.#holds) return;
     this.#holds = holds;
-    const { stream } = this.#client.connection;
+    const { stream } = this.client.connection;
     if ('ref' in stream && typeof stream.ref === 'function' && holds) stream.ref();
     if ('unref' in stream && typeof stream.unref === 'function' && !holds) stream.unref();
   }
@@ -235,37 +175,47 @@ class PgConnection implements Connection {
   close(): void {
     if (!this.alive) return;
     this.alive = false;
-    const { connection } = this.#client;
+    const { connection } = this.client;
+    // As pg's own `end` does: the end of the connection is no error of the client then.
+    Reflect.set(this.client, '_ending', true);
     connection.end();
     // The kernel has Terminate by then; a peer that does not react is not waited for.
     connection.stream.once('finish', () => connection.stream.destroy());
   }
 
   destroy(): void {
-    this.#lost(coded('CONNECT_CUT', 'the connection was cut'));
+    this.#lost(connectError('CONNECT_CUT', 'the connection was cut'));
   }
 
   #begin(exchange: Exchange): boolean {
     // Detected before the socket's event: the pool must know, or it would hand out this connection again.
-    if (!this.#client.connection.stream.writable)
-      this.#lost(coded('EPIPE', 'the connection was lost'));
+    if (!this.client.connection.stream.writable)
+      this.#lost(connectError('EPIPE', 'the connection was lost'));
     if (!this.alive) {
       exchange.done(
-        new ConnectionFailure('lost', coded('EPIPE', 'the connection was lost before'), false),
+        new ConnectionFailure(
+          'lost',
+          connectError('EPIPE', 'the connection was lost before'),
+          false,
+        ),
       );
       return false;
     }
     if (this.#commands.length > 0) this.#commands = [];
     this.#exchange = exchange;
+    if (!this.#pipelines) this.#setPipeline(true);
     return true;
   }
 
   #submit<Row extends QueryResultRow>(statement: Statement, take: PgCallback<Row>): void {
     const { text, values, name, rowMode, types } = statement;
     const bound = values === undefined ? NO_VALUES : [...values];
+    const exchange = this.#exchange;
+    if (exchange !== undefined) exchange.stage = 'sending';
     // pg copies a config object property by property, which costs a tenth of a query.
     if (name === undefined && rowMode === undefined && types === undefined) {
-      this.#client.query<Row>(text, bound, take);
+      this.client.query<Row>(text, bound, take);
+      if (exchange !== undefined) exchange.stage = 'waiting';
       return;
     }
     const config = {
@@ -275,13 +225,25 @@ class PgConnection implements Connection {
       ...(rowMode === undefined ? {} : { rowMode }),
       ...(types === undefined ? {} : { types }),
     };
-    this.#client.query<Row>(config, take);
+    if (name === undefined) this.client.query<Row>(config, take);
+    else this.client.query<Row>(config, this.#watchingPlan(take));
+    if (exchange !== undefined) exchange.stage = 'waiting';
+  }
+
+  /** The plan of a prepared statement that was deallocated, or whose tables were altered, is never valid again. */
+  #watchingPlan<Row extends QueryResultRow>(take: PgCallback<Row>): PgCallback<Row> {
+    return (error, result) => {
+      const sqlState = sqlStateOf(error);
+      if (sqlState !== undefined && INVALID_PLAN.has(sqlState)) this.mustClose = true;
+      take(error, result);
+    };
   }
 
   #rejectNameConflict(statement: Statement, exchange: Exchange): boolean {
     const conflict = this.#nameConflict(statement);
     if (conflict === undefined) return false;
     this.#exchange = undefined;
+    if (!this.#pipelines) this.#setPipeline(false);
     exchange.done(conflict);
     return true;
   }
@@ -289,31 +251,38 @@ class PgConnection implements Connection {
   /** pg would reject it too, but without a reply to wait for. */
   #nameConflict({ name, text }: Statement): ConnectionFailure | undefined {
     if (name === undefined) return undefined;
-    const prepared = this.#prepared.get(name);
-    if (prepared === undefined) this.#prepared.set(name, text);
-    if (prepared === undefined || prepared === text) return undefined;
+    const prepared = preparedStatements(this.client).find((names) => Object.hasOwn(names, name));
+    if (prepared === undefined || Reflect.get(prepared, name) === text) return undefined;
     const why = new TypeError(`the name ${name} is in use for another statement`);
     return new ConnectionFailure('refused', why, false);
   }
 
   #ready(): void {
-    const exchange = this.#exchange;
-    if (exchange === undefined) return;
+    const exchange = this.#answering;
+    if (exchange === undefined || exchange !== this.#exchange) return;
+    exchange.stage = 'waiting';
+    exchange.refusal = undefined;
+    exchange.answered?.(this.status);
     exchange.pending -= 1;
     if (exchange.pending === 0) this.#end(exchange);
   }
 
   #end(exchange: Exchange): void {
     this.#exchange = undefined;
-    const { error } = exchange;
+    if (!this.#pipelines) this.#setPipeline(false);
+    const { error, wasSent, text } = exchange;
+    const { status } = this;
     if (error === undefined) exchange.done(undefined);
-    else exchange.done(new ConnectionFailure('refused', error, true, this.#commands));
+    else exchange.done(refused(error, wasSent, { commands: this.#commands, status, text }));
   }
 
-  #lost(error: unknown): void {
+  /** @param takesLeave tells the server, if it can still be told. */
+  #lost(error: unknown, takesLeave = false): void {
     if (!this.alive) return;
     this.alive = false;
-    this.#client.connection.stream.destroy();
+    const { connection } = this.client;
+    if (takesLeave && connection.stream.writable) this.#takeLeave();
+    else connection.stream.destroy();
     const exchange = this.#exchange;
     this.#exchange = undefined;
     const { onLost } = this;
@@ -322,9 +291,29 @@ class PgConnection implements Connection {
     onLost?.(why);
   }
 
+  #takeLeave(): void {
+    const { connection } = this.client;
+    this.hold(false);
+    connection.end();
+    const destroy = (): void => void connection.stream.destroy();
+    const timer = this.#clock.schedule(LEAVE_MS, destroy, { holdsProcess: false });
+    connection.stream.once('close', () => timer.cancel());
+  }
+
+  #setPipeline(pipeline: boolean): void {
+    Reflect.set(this.client, 'pipeline', pipeline);
+  }
+
   #addCommand(message: unknown): void {
     if (typeof message !== 'object' || message === null || !('text' in message)) return;
-    this.#commands.push(String(message.text));
+    const tag = String(message.text);
+    // Those of queries that are no exchange of this connection would only pile up.
+    if (this.#exchange !== undefined) {
+      this.#commands.push(tag);
+      this.#exchange.tagged?.(tag);
+    }
+    if (tag === 'DEALLOCATE') this.mustClose = true;
+    if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') forgetPrepared(this.client);
   }
 
   #storeKey(key: unknown): void {

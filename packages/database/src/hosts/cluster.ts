@@ -1,12 +1,13 @@
 import type { CallDeadline, Clock, Emitter, Timer } from '@holdfast/foundation';
 import { errorMessage } from '../connection/sql-state.ts';
 import type { DatabaseHealth } from '../database.ts';
-import { NOT_SENT, NoWritableHostError } from '../errors.ts';
+import { CallbackFailedError, NOT_SENT, NoWritableHostError } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
-import { HostDrained, databaseClosed } from '../pool/pool-errors.ts';
+import { acquireLimitMs } from '../pool/own-deadline.ts';
+import { HostDrained, callbackFailure, databaseClosed } from '../pool/pool-errors.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
 import { WaitQueue } from '../pool/wait-queue.ts';
-import type { HostRouter } from './host-router.ts';
+import type { HostRouter, ReportedConnection } from './host-router.ts';
 import type { Host } from './host.ts';
 import { LagEstimator } from './lag-estimator.ts';
 import { type ClusterView, detectPrimary, roleOf } from './primary-detection.ts';
@@ -28,6 +29,9 @@ interface ClusterDeps {
 const SUSPECT_INTERVAL_MS = 50;
 const OFFLINE_INTERVAL_MS = 200;
 
+const FENCE_ADVICE =
+  'which is tried again; mend its store, or open the database without a fence to write nevertheless';
+
 /**
  * Several hosts, one of which accepts writes. From the first call on each is probed for its role and position. A
  * lost connection or a rejected write makes the primary suspect, and writes wait until it is known again.
@@ -43,6 +47,8 @@ export class Cluster implements HostRouter {
   #primary: Host | undefined;
   #lastPrimary: Host | undefined;
   #suspectSinceMs = -Infinity;
+  /** The primary is suspect because of a lost connection alone, which need not be an outage: its probe tells. */
+  #isDoubted = false;
   /** The timeline of the last primary. */
   #lastTimeline = 0;
   readonly #fence: Fence;
@@ -70,28 +76,35 @@ export class Cluster implements HostRouter {
 
   acquirePrimary(
     deadline: CallDeadline,
-    timeoutMs: number = this.#deps.acquireTimeoutMs,
+    timeoutMs: number = acquireLimitMs(deadline, this.#deps.acquireTimeoutMs),
   ): Promise<PooledConnection> {
     this.#start();
     return this.#acquirePrimary(deadline, this.#deps.clock.now() + timeoutMs);
   }
 
-  reportReadOnly(name: string): boolean {
-    const host = this.#primary;
-    if (host?.name === name) this.#suspect(host);
+  reportReadOnly({ host: name }: ReportedConnection): boolean {
+    const host = this.hosts.find((each) => each.name === name);
+    // Its name may lead to another server by now.
+    host?.pool.renew();
+    host?.probe.renew();
+    if (host !== undefined && host === this.#primary) this.#suspect(host);
     return true;
   }
 
   /** The host that accepts writes, waiting until there is one. @throws NoWritableHostError */
   async primaryWithin(deadline: CallDeadline): Promise<Host> {
     this.#start();
-    return this.#primary ?? this.#waitForPrimary(deadline, this.#deps.acquireTimeoutMs);
+    const limitMs = acquireLimitMs(deadline, this.#deps.acquireTimeoutMs);
+    return this.#primary ?? this.#waitForPrimary(deadline, limitMs);
   }
 
   /** Probes one host now, and reevaluates the roles of all. */
   async probe(host: Host, notBeforeMs?: number): Promise<void> {
     if (this.#state === 'ended') return;
-    const answer = await host.runProbe(this.#deps.clock, notBeforeMs);
+    const { clock, probeIntervalMs } = this.#deps;
+    if (this.#primary === undefined) host.probe.renew(probeIntervalMs);
+    else if (host.isShut && !host.prepareProbe(probeIntervalMs)) return;
+    const answer = await host.runProbe(clock, notBeforeMs);
     if (this.#isEnded()) return;
     if (answer?.writable === true && host === this.#primary && answer.position !== undefined) {
       this.lag.record(answer.probedMs, answer.position);
@@ -100,6 +113,7 @@ export class Cluster implements HostRouter {
   }
 
   health(): DatabaseHealth {
+    if (this.#state === 'new') this.#start();
     const nowMs = this.#deps.clock.now();
     const hosts = this.hosts.map((host) => {
       const { replayed, role } = host;
@@ -107,11 +121,19 @@ export class Cluster implements HostRouter {
         role === 'standby' && replayed !== undefined
           ? this.lag.lagMs(replayed.position, nowMs)
           : Infinity;
-      return host.health(lagMs === Infinity ? undefined : lagMs);
+      const known = host.health(lagMs === Infinity ? undefined : lagMs);
+      return host.isShut ? { ...known, role: 'offline' as const } : known;
     });
-    const isComplete = this.hosts.every(({ role }) => role === 'primary' || role === 'standby');
-    const level = this.#primary === undefined ? 'critical' : isComplete ? 'healthy' : 'degraded';
-    return { level, primary: this.#primary?.name, hosts };
+    const isComplete = hosts.every(({ role }) => role === 'primary' || role === 'standby');
+    const primary = this.#primary?.isShut === true ? undefined : this.#primary;
+    const isDoubted = this.#primary === undefined && this.#awaitsProbe();
+    const level =
+      primary === undefined && !isDoubted
+        ? 'critical'
+        : isComplete && primary !== undefined
+          ? 'healthy'
+          : 'degraded';
+    return { level, primary: primary?.name, hosts };
   }
 
   end(): void {
@@ -183,8 +205,19 @@ export class Cluster implements HostRouter {
     if (host === undefined) return;
     host.replayed = undefined;
     host.restarts += 1;
-    if (host === this.#primary) this.#suspect(host);
-    else void this.#watch(host, this.#deps.clock.now());
+    if (host === this.#primary) {
+      this.#isDoubted = true;
+      this.#suspect(host);
+    } else void this.#watch(host, this.#deps.clock.now());
+  }
+
+  /** Probes are under way since a connection was lost, and that of the primary does not speak against it. */
+  #awaitsProbe(): boolean {
+    const last = this.#lastPrimary;
+    if (!this.#isDoubted || last === undefined) return false;
+    const isPending = ({ probedMs, unaskedMs }: Host): boolean =>
+      Math.max(probedMs, unaskedMs) < this.#suspectSinceMs;
+    return last.lastProbe?.writable === true && this.hosts.some(isPending);
   }
 
   /** The primary is unknown from now on: its waiting callers wait here, and all hosts are probed at once. */
@@ -213,7 +246,7 @@ export class Cluster implements HostRouter {
     for (const { lastProbe } of this.hosts) this.#fence.raise(lastProbe?.timeline ?? 0);
     const before = this.#primary;
     const found = detectPrimary(this.#view());
-    const detected = this.#fence.admits(found?.lastProbe?.timeline ?? 0) ? found : undefined;
+    const detected = this.#fence.admits(found?.lastProbe?.timeline) ? found : undefined;
     if (before !== undefined && (detected === undefined || before.lastProbe?.writable !== true)) {
       this.#suspect(before);
       return;
@@ -228,6 +261,7 @@ export class Cluster implements HostRouter {
     const timeline = detected.lastProbe?.timeline ?? 0;
     if (former !== detected || timeline !== this.#lastTimeline) this.lag.reset();
     this.#primary = detected;
+    this.#isDoubted = false;
     this.#lastPrimary = detected;
     this.#lastTimeline = timeline;
     // Statements that still run on the former primary run on an abandoned timeline.
@@ -262,7 +296,14 @@ export class Cluster implements HostRouter {
     this.#deps.events.emit('fence-failed', { action, error: errorMessage(error), atMs });
   }
 
-  #noWritableHost(): NoWritableHostError {
+  #noWritableHost(): NoWritableHostError | CallbackFailedError {
+    const errors = this.hosts.flatMap(({ error }) => (error === undefined ? [] : [error]));
+    const [first] = errors;
+    // No host was asked.
+    if (first instanceof CallbackFailedError && errors.length === this.hosts.length) {
+      if (errors.every((error) => error instanceof CallbackFailedError))
+        return callbackFailure(first);
+    }
     const seen = this.hosts
       .map(
         ({ name, role, reason }) => `${name} ${role}${reason === undefined ? '' : ` (${reason})`}`,
@@ -272,10 +313,17 @@ export class Cluster implements HostRouter {
     const responding = this.hosts.filter(({ lastProbe }) => lastProbe !== undefined).length;
     const fewer =
       responding < minHostsSeen ? `; ${responding} answer of the ${minHostsSeen} that must` : '';
-    const unread = this.#fence.isRead ? '' : '; the fence could not be read yet';
+    const { obstacle } = this.#fence;
+    const why = obstacle?.cause === undefined ? '' : ` (${errorMessage(obstacle.cause)})`;
+    const held = obstacle === undefined ? '' : `; ${obstacle.seen}${why}, ${FENCE_ADVICE}`;
     return new NoWritableHostError(
-      `no host takes writes at this time: ${seen}${fewer}${unread}; nothing was sent, call again later`,
-      { ...NOT_SENT, retryable: true },
+      `no host takes writes at this time: ${seen}${fewer}${held}; nothing was sent, call again later`,
+      { ...NOT_SENT, cause: obstacle?.cause ?? oneOf(errors), retryable: true },
     );
   }
+}
+
+/** The errors of several hosts as one. */
+function oneOf(errors: readonly unknown[]): unknown {
+  return errors.length > 1 ? new AggregateError(errors) : errors[0];
 }

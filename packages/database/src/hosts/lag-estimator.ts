@@ -1,5 +1,3 @@
-import type { Token } from '../database.ts';
-
 const MAX_SAMPLES = 1_000;
 
 /**
@@ -25,24 +23,9 @@ export class LagEstimator {
     const reached = this.#samples.findLast((sample) => sample.position <= position);
     return reached === undefined ? Infinity : nowMs - reached.probedMs;
   }
-}
 
-/** A position that a standby is known to have replayed. Replay never goes back while the standby runs. */
-export interface ReplayedPosition {
-  readonly timeline: number;
-  readonly position: bigint;
-}
-
-/** Whether a host has replayed the token. @param position the position of the token. */
-export function hasReplayed(
-  replayed: ReplayedPosition | undefined,
-  token: Token,
-  position: bigint | undefined,
-): boolean {
-  return (
-    replayed !== undefined &&
-    position !== undefined &&
-    replayed.timeline >= token.timeline &&
-    replayed.position >= position
-  );
+  /** The position that a standby has reached if it is at most so far behind; `undefined` if unknown. */
+  positionWithin(maxLagMs: number, nowMs: number): bigint | undefined {
+    return this.#samples.find(({ probedMs }) => nowMs - probedMs <= maxLagMs)?.position;
+  }
 }

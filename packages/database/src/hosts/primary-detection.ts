@@ -4,6 +4,7 @@ import type { HostRole } from '../events.ts';
 export interface ProbeReport {
   /** Whether the host accepts writes by its own account. */
   readonly writable: boolean;
+  /** `undefined`: it could not be read, so the host cannot be called abandoned. */
   readonly timeline: number | undefined;
 }
 
@@ -42,7 +43,7 @@ export function detectPrimary<Host extends ProbedHost>(view: ClusterView<Host>):
   const timeline = Math.max(view.timeline, ...hosts.map(timelineOf));
   let best: Host | undefined;
   for (const host of hosts) {
-    if (host.lastProbe?.writable !== true || timelineOf(host) < timeline) continue;
+    if (host.lastProbe?.writable !== true || isBehind(host, timeline)) continue;
     const isLater = best === undefined || timelineOf(host) > timelineOf(best);
     const isLastOnSame =
       host === lastPrimary && best !== undefined && timelineOf(host) === timelineOf(best);
@@ -59,8 +60,12 @@ export function roleOf<Host extends ProbedHost>(host: Host, view: ClusterView<Ho
   if (lastProbe === undefined) return probedMs === -Infinity ? 'unknown' : 'offline';
   if (!lastProbe.writable) return 'standby';
   if (host === view.lastPrimary) return 'primary';
-  const isAbandoned = timelineOf(host) < view.timeline || view.lastPrimary !== undefined;
+  const isAbandoned = isBehind(host, view.timeline) || view.lastPrimary !== undefined;
   return isAbandoned ? 'fenced' : 'unknown';
+}
+
+function isBehind({ lastProbe }: ProbedHost, timeline: number): boolean {
+  return lastProbe?.timeline !== undefined && lastProbe.timeline < timeline;
 }
 
 function timelineOf({ lastProbe }: ProbedHost): number {

@@ -1,9 +1,10 @@
 import { type CallDeadline, type Clock, sleep } from '@holdfast/foundation';
 import type { Freshness } from '../consistency.ts';
 import type { Cluster } from './cluster.ts';
-import type { ReadHost, ReadHostSelector } from './host-router.ts';
+import { type ReadHost, type ReadHostSelector, primaryFor } from './host-router.ts';
 import type { Host } from './host.ts';
-import { hasReplayed } from './lag-estimator.ts';
+import type { LinkRequirement } from '../pool/link-state.ts';
+import { formatLsn, hasReplayed, isUnknown } from '../lsn.ts';
 import { lowestLatency } from './latency-tracker.ts';
 
 interface ReplicaSelectorDeps {
@@ -30,13 +31,15 @@ export class ReplicaSelector implements ReadHostSelector {
     deadline: CallDeadline,
     pinned: string | undefined,
   ): Promise<ReadHost> {
-    const { cluster, clock } = this.#deps;
+    const { cluster, clock, replicaWaitMs } = this.#deps;
     const host = await this.#select(freshness, deadline, pinned);
     const isPrimary = host === cluster.primary;
     return {
       name: host.name,
       key: host.key,
       role: isPrimary ? 'primary' : 'standby',
+      requirement: isPrimary ? primaryFor(freshness) : this.#standbyFor(freshness),
+      waitMs: isPrimary ? 0 : replicaWaitMs,
       acquire: isPrimary
         ? (call) => cluster.acquirePrimary(call)
         : (call) => host.acquireForRead(call),
@@ -58,6 +61,23 @@ export class ReplicaSelector implements ReadHostSelector {
       if (standby !== undefined) return standby;
     }
     return cluster.primary ?? cluster.primaryWithin(deadline);
+  }
+
+  /** What was learned of the host by its probe need not hold for a connection of its pool. */
+  #standbyFor(freshness: Freshness): LinkRequirement {
+    if (freshness.kind === 'any') return { kind: 'none' };
+    if (freshness.kind === 'after' && freshness.position !== undefined) {
+      const { token, position, seen } = freshness;
+      return { kind: 'replayed', token, position, seen };
+    }
+    const { lag, primary } = this.#deps.cluster;
+    const timeline = primary?.lastProbe?.timeline ?? 0;
+    const position =
+      freshness.kind === 'recent'
+        ? lag.positionWithin(freshness.maxLagMs, this.#deps.clock.now())
+        : undefined;
+    if (position === undefined) return { kind: 'primary', timeline };
+    return { kind: 'replayed', token: { timeline, lsn: formatLsn(position) }, position };
   }
 
   #standbys(pinned: string | undefined): Host[] {
@@ -94,13 +114,13 @@ export class ReplicaSelector implements ReadHostSelector {
     pinned: string | undefined,
   ): Promise<Host | undefined> {
     const { clock, replicaWaitMs } = this.#deps;
-    if (freshness.kind !== 'after') return undefined;
+    // An unknown position will not be reached by waiting, and neither will any on a standby on another timeline.
+    if (freshness.kind !== 'after' || isUnknown(freshness.token)) return undefined;
     const { timeline } = freshness.token;
     const endsAtMs = clock.now() + Math.min(replicaWaitMs, deadline.remainingMs());
     while (true) {
-      // A standby on another timeline, or an unknown position, will not be reached by waiting.
-      const candidates = this.#standbys(pinned).filter(
-        ({ replayed }) => timeline > 0 && (replayed === undefined || replayed.timeline >= timeline),
+      const candidates = this.#standbys(pinned).filter(({ replayed, refusal }) =>
+        replayed === undefined ? refusal === undefined : replayed.timeline === timeline,
       );
       const remainingMs = endsAtMs - clock.now();
       const isOver = remainingMs <= 0 || deadline.cancellation !== undefined;

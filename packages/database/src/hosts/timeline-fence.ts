@@ -27,22 +27,28 @@ interface FenceDeps {
   readonly onFailure: (action: 'load' | 'store', error: unknown) => void;
 }
 
+/** Why writes wait for the fence. */
+interface FenceObstacle {
+  readonly seen: string;
+  /** The error of the last load or store; `undefined` while the first attempt is under way. */
+  readonly cause: unknown;
+}
+
 const RETRY_MS = 200;
 
 /**
  * The latest timeline that any host was ever seen on. A host on an earlier one is abandoned, whatever it reports.
- * Until the stored timeline has been read no host gets writes. A timeline that cannot be stored is kept in memory
- * only, because that must not stop writes.
+ * Until the stored timeline has been read no host gets writes, and a host on a later one gets them once that is stored:
+ * a write that it had accepted before would be lost to a restart that knows only the former primary.
  */
 export class Fence {
   readonly #deps: FenceDeps;
   #timeline = 0;
-  /** The latest timeline that was stored, or could not be. */
-  #attempted = 0;
   #stored = 0;
   #storing = false;
   #state: 'unread' | 'reading' | 'read' | 'ended' = 'unread';
   #timer: Timer | undefined;
+  #failure: unknown;
 
   constructor(deps: FenceDeps) {
     this.#deps = deps;
@@ -57,6 +63,14 @@ export class Fence {
     return this.#state === 'read';
   }
 
+  /** What keeps hosts from being admitted; `undefined`: nothing does. */
+  get obstacle(): FenceObstacle | undefined {
+    const cause = this.#failure;
+    if (!this.isRead) return { seen: 'the fence could not be read yet', cause };
+    if (this.#deps.fenceStore === undefined || this.#timeline <= this.#stored) return undefined;
+    return { seen: `the fence has not stored timeline ${this.#timeline} yet`, cause };
+  }
+
   /** Reads the stored timeline, and retries until that succeeds. */
   begin(): void {
     if (this.#state === 'unread') void this.#load();
@@ -68,9 +82,13 @@ export class Fence {
     if (this.#timeline > this.#stored && this.isRead) void this.#store();
   }
 
-  /** Whether a host on this timeline may get writes: its timeline was read, and stored if it is new. */
-  admits(timeline: number): boolean {
-    return this.isRead && (this.#deps.fenceStore === undefined || timeline <= this.#attempted);
+  /**
+   * Whether a host on this timeline may get writes: the stored timeline was read, and the host's stored if it is new.
+   * Without its timeline a host cannot be told from an abandoned one, so a store admits none.
+   */
+  admits(timeline: number | undefined): boolean {
+    if (!this.isRead || this.#deps.fenceStore === undefined) return this.isRead;
+    return timeline !== undefined && timeline <= this.#stored;
   }
 
   end(): void {
@@ -88,13 +106,14 @@ export class Fence {
       );
       if (this.#isEnded()) return;
       this.#state = 'read';
+      this.#failure = undefined;
       this.#stored = stored;
-      this.#attempted = stored;
       this.raise(stored);
       onProgress();
     } catch (error) {
       if (this.#isEnded()) return;
       this.#state = 'unread';
+      this.#failure = error;
       onFailure('load', error);
       this.#retryLater(() => this.begin());
     }
@@ -107,18 +126,21 @@ export class Fence {
     const timeline = this.#timeline;
     try {
       await this.#withTimeout('fence.store', () => fenceStore.store(timeline));
-      this.#stored = timeline;
-      this.#storing = false;
     } catch (error) {
       if (this.#isEnded()) return;
+      this.#failure = error;
       onFailure('store', error);
       this.#retryLater(() => {
         this.#storing = false;
         this.raise(timeline);
       });
+      return;
     }
-    this.#attempted = timeline;
-    if (!this.#isEnded()) onProgress();
+    if (this.#isEnded()) return;
+    this.#stored = timeline;
+    this.#failure = undefined;
+    this.#storing = false;
+    onProgress();
   }
 
   /** Callers that wait for a primary have timers of their own that keep the process alive. */

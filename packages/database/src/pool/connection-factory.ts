@@ -1,12 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock, Emitter, Random, Timer } from '@holdfast/foundation';
-import type { Connect, Connection } from '../connection/connection.ts';
+import { type Connect, type Connection, ConnectionRejected } from '../connection/connection.ts';
 import {
   TOO_MANY_CONNECTIONS,
   errorMessage,
   mayConnectLater,
   sqlStateOf,
 } from '../connection/sql-state.ts';
+import { CallbackFailedError } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
 import { ConnectBackoff } from './connect-backoff.ts';
 import { LearnedCap } from './learned-cap.ts';
@@ -31,6 +32,10 @@ interface PoolCallbacks {
   connected(connection: Connection): void;
   /** The server rejects this client, and waiting would not help. */
   refused(error: unknown): void;
+  /** A connection was established and rejected: the caller that has waited longest hears of it. */
+  rejected(error: ConnectionRejected): void;
+  /** An attempt failed, and a later one may succeed. */
+  failed(): void;
   /** Connections may be needed, and possible to open, again. */
   wake(): void;
 }
@@ -41,6 +46,10 @@ export class ConnectionFactory {
   connecting = 0;
   /** The error of the last attempt, until one succeeds. */
   error: unknown;
+  /** When an attempt last failed; a server that is only full, or whose connection was rejected, is up. */
+  failedMs: number = -Infinity;
+  /** When a function of the caller last failed, so that the server was not asked. */
+  unaskedMs: number = -Infinity;
   readonly #deps: ConnectionFactoryDeps;
   readonly #pool: PoolCallbacks;
   readonly #backoff: ConnectBackoff;
@@ -139,9 +148,16 @@ export class ConnectionFactory {
       events.emit('capped', { host, cap: this.#cap.value, atMs: nowMs });
       return;
     }
-    const delayMs = this.#backoff.failed(nowMs, isProbe);
+    const isUp = error instanceof ConnectionRejected;
+    const isUnasked = error instanceof CallbackFailedError;
+    if (isUnasked) this.unaskedMs = nowMs;
+    else if (!isUp) this.failedMs = nowMs;
+    if (isUp) this.#backoff.succeeded(nowMs);
+    const delayMs = isUp ? 0 : this.#backoff.failed(nowMs, isProbe);
     const { attempts: attempt } = this.#backoff;
-    if (!mayConnectLater(error)) this.#pool.refused(error);
+    if (isUp) this.#pool.rejected(error);
+    else if (mayConnectLater(isUnasked ? error.cause : error)) this.#pool.failed();
+    else this.#pool.refused(error);
     const failed = { host, error: errorMessage(error), attempt, delayMs, atMs: nowMs };
     events.emit('connect-failed', failed);
   }

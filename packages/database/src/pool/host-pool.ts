@@ -1,43 +1,29 @@
-import { CallDeadline, type Clock, type Emitter, type Timer } from '@holdfast/foundation';
-import type { Connect, Connection } from '../connection/connection.ts';
-import { errorMessage } from '../connection/sql-state.ts';
+import { CallDeadline, type Clock, type Emitter } from '@holdfast/foundation';
+import type { Connection } from '../connection/connection.ts';
+import { TOO_MANY_CONNECTIONS, errorMessage, sqlStateOf } from '../connection/sql-state.ts';
 import type { PoolStats } from '../database.ts';
-import { AcquireTimeoutError, PoolOverloadedError, type PoolSnapshot } from '../errors.ts';
+import {
+  AcquireTimeoutError,
+  CallbackFailedError,
+  PoolOverloadedError,
+  type PoolSnapshot,
+} from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
-import type { ResolvedDatabaseOptions } from '../options.ts';
 import { ConnectionFactory } from './connection-factory.ts';
+import type { HostPoolDeps, HostPoolOptions, PoolEvidence } from './host-pool-deps.ts';
+import { EvidenceLog } from './evidence-log.ts';
+import { type IdlePolicy, IdleSweeper } from './idle-sweeper.ts';
+import { acquireLimitMs } from './own-deadline.ts';
 import { PoolCounts } from './pool-counts.ts';
-import { HostDrained, connectRefused, databaseClosed } from './pool-errors.ts';
+import { HostDrained, callbackFailure, connectRefused, databaseClosed } from './pool-errors.ts';
 import { PooledConnection } from './pooled-connection.ts';
-import { WaitQueue } from './wait-queue.ts';
-
-export type HostPoolOptions = Pick<
-  ResolvedDatabaseOptions,
-  | 'max'
-  | 'maxWaiting'
-  | 'acquireTimeoutMs'
-  | 'cancelGraceMs'
-  | 'validateAfterIdleMs'
-  | 'validationTimeoutMs'
-  | 'idleTimeoutMs'
-  | 'maxLifetimeMs'
-  | 'reconnect'
-  | 'clock'
-  | 'random'
->;
-
-interface HostPoolDeps {
-  /** `host:port`. */
-  readonly name: string;
-  readonly connect: Connect;
-  readonly options: HostPoolOptions;
-  readonly events: Emitter<DatabaseEvents>;
-}
+import { type Wait, WaitQueue } from './wait-queue.ts';
 
 /** Shortens lifetimes at random, so that connections opened together do not expire together. */
 const LIFETIME_JITTER = 0.1;
 const PING = { text: '' };
 const ROLLBACK = { text: 'rollback' };
+const RESET = { text: 'discard all' };
 
 /**
  * The connections to one host. Callers are served in order, with a connection that has responded recently.
@@ -47,6 +33,7 @@ export class HostPool {
   readonly name: string;
   readonly counts: PoolCounts = new PoolCounts();
   readonly #options: HostPoolOptions;
+  readonly #policy: IdlePolicy;
   readonly #events: Emitter<DatabaseEvents>;
   readonly #clock: Clock;
   readonly #factory: ConnectionFactory;
@@ -54,25 +41,36 @@ export class HostPool {
   readonly #connections = new Set<PooledConnection>();
   /** A stack: the one used last is acquired first, so that surplus connections reach the idle timeout. */
   readonly #idle: PooledConnection[] = [];
+  readonly #sweeper: IdleSweeper;
   #checking = 0;
   #suspectSinceMs = -Infinity;
-  #sweepTimer: Timer | undefined;
+  readonly #evidence = new EvidenceLog();
   #isClosing = false;
   #onEmpty: (() => void) | undefined;
 
-  constructor({ name, connect, options, events }: HostPoolDeps) {
+  constructor({ name, connect, options, policy = {}, events }: HostPoolDeps) {
     this.name = name;
     this.#options = options;
+    this.#policy = policy;
     this.#events = events;
     const { max, reconnect, clock, random } = options;
     const { counts } = this;
     this.#clock = clock;
     this.#waiters = new WaitQueue(
       clock,
-      (sinceMs) => this.#acquireTimeout(sinceMs),
+      (wait) => this.#acquireTimeout(wait),
       () => this.#pump(),
     );
     const connections = this.#connections;
+    this.#sweeper = new IdleSweeper({
+      clock,
+      idleTimeoutMs: options.idleTimeoutMs,
+      min: policy.min ?? 0,
+      holdsProcess: policy.holdsProcess ?? false,
+      idle: this.#idle,
+      total: () => connections.size,
+      retire: (pooled) => this.#retire(pooled),
+    });
     this.#factory = new ConnectionFactory(
       { name, connect, max, reconnect, counts, events, clock, random },
       {
@@ -81,6 +79,8 @@ export class HostPool {
         },
         connected: (connection) => this.#connected(connection),
         refused: (error) => this.#refused(error),
+        rejected: (error) => this.#waiters.shift()?.reject(connectRefused(error, this.snapshot())),
+        failed: () => this.#failed(),
         wake: () => this.#pump(),
       },
     );
@@ -93,12 +93,14 @@ export class HostPool {
    */
   acquire(
     deadline: CallDeadline,
-    timeoutMs: number = this.#options.acquireTimeoutMs,
+    timeoutMs: number = acquireLimitMs(deadline, this.#options.acquireTimeoutMs),
   ): PooledConnection | Promise<PooledConnection> {
     if (this.#isClosing) throw databaseClosed();
     const nowMs = this.#clock.now();
     if (deadline.cancellation?.kind === 'signal') throw deadline.cancellation.reason;
-    if (deadline.cancellation !== undefined) throw this.#acquireTimeout(nowMs);
+    if (deadline.cancellation !== undefined) {
+      throw this.#acquireTimeout({ sinceMs: nowMs, timeoutMs: deadline.timeoutMs });
+    }
     if (this.#waiters.size === 0) {
       const pooled = this.#idle.at(-1);
       if (pooled !== undefined && nowMs < pooled.expiresAtMs && !this.#mustCheck(pooled, nowMs)) {
@@ -106,7 +108,9 @@ export class HostPool {
         return this.#lease(pooled, nowMs, 0);
       }
     }
-    if (this.#waiters.size >= this.#options.maxWaiting) {
+    // A connection that can still be opened is nobody's to wait for.
+    const openable = this.#options.max - this.#connections.size;
+    if (this.#waiters.size >= Math.max(this.#options.maxWaiting, openable)) {
       this.counts.overloaded += 1;
       throw new PoolOverloadedError(this.snapshot());
     }
@@ -121,6 +125,29 @@ export class HostPool {
     this.#waiters.rejectAll(() => new HostDrained(this.name));
     if (fenced) for (const pooled of this.#connections) this.#drop(pooled);
     this.#pump();
+  }
+
+  /** Closes every connection, each once it is released: the host's name leads to another server by now. */
+  renew(): void {
+    for (const pooled of this.#connections) pooled.expiresAtMs = -Infinity;
+    for (const pooled of this.#idle.splice(0)) this.#retire(pooled);
+  }
+
+  /** What the connections tell of the host, in times of its clock; `-Infinity`: never. */
+  get evidence(): PoolEvidence {
+    for (const pooled of this.#connections) this.#evidence.remember(pooled);
+    const hasConnections = this.#connections.size > 0;
+    const { repliedMs, servedMs, deniedMs } = this.#evidence;
+    return {
+      repliedMs,
+      servedMs,
+      deniedMs,
+      lostMs: this.#suspectSinceMs,
+      failedMs: this.#factory.failedMs,
+      unaskedMs: this.#factory.unaskedMs,
+      isFull: !hasConnections && sqlStateOf(this.#factory.error) === TOO_MANY_CONNECTIONS,
+      hasConnections,
+    };
   }
 
   snapshot(): PoolSnapshot {
@@ -154,11 +181,18 @@ export class HostPool {
     });
   }
 
-  /** Ends whatever `close` still waits for. */
+  /** Ends whatever `close` still waits for, within `cancelGraceMs`. */
   destroyAll(): void {
     this.#factory.end(databaseClosed());
     this.#waiters.rejectAll(() => databaseClosed());
-    for (const pooled of this.#connections) this.#drop(pooled);
+    for (const pooled of this.#connections) void this.#cutOff(pooled);
+    this.#pump();
+  }
+
+  /** The server would go on with a statement whose connection is gone, so it is cancelled first. */
+  async #cutOff(pooled: PooledConnection): Promise<void> {
+    if (pooled.state !== 'idle') await pooled.cancelRunning();
+    this.#drop(pooled);
     this.#pump();
   }
 
@@ -170,7 +204,7 @@ export class HostPool {
     if (broken || !pooled.connection.alive) this.#drop(pooled);
     else {
       pooled.move('release');
-      if (pooled.clean) this.#ready(pooled, nowMs);
+      if (pooled.clean && !pooled.mustReset) this.#ready(pooled, nowMs);
       else void this.#clean(pooled);
     }
     this.#pump(nowMs);
@@ -188,7 +222,7 @@ export class HostPool {
   /** Gives a clean connection to the caller that has waited longest, else to the idle ones. */
   #ready(pooled: PooledConnection, nowMs: number): void {
     if (pooled.state !== 'idle') pooled.move('cleaned');
-    if (nowMs >= pooled.expiresAtMs) {
+    if (nowMs >= pooled.expiresAtMs || pooled.connection.mustClose) {
       this.#retire(pooled);
       return;
     }
@@ -196,9 +230,9 @@ export class HostPool {
     if (waiter !== undefined) waiter.serve(this.#lease(pooled, nowMs, nowMs - waiter.sinceMs));
     else if (this.#isClosing) this.#retire(pooled);
     else {
-      pooled.connection.hold(false);
+      if (this.#policy.holdsProcess !== true) pooled.connection.hold(false);
       this.#idle.push(pooled);
-      this.#sweepTimer ??= this.#sweepIn(this.#options.idleTimeoutMs);
+      this.#sweeper.watch(pooled, nowMs);
     }
   }
 
@@ -220,19 +254,23 @@ export class HostPool {
     this.#factory.fill(this.#waiters.size - this.#factory.connecting - this.#checking, nowMs);
     if (this.#waiters.size > 0) return;
     this.#factory.cancelPendingAttempt();
-    if (!this.#isClosing || this.#connections.size + this.#factory.connecting > 0) return;
-    this.#sweepTimer?.cancel();
+    if (!this.#isClosing) return;
+    // No call waits for an attempt to connect any more, and none will.
+    this.#factory.end(databaseClosed());
+    if (this.#connections.size + this.#factory.connecting > 0) return;
+    this.#sweeper.stop();
     this.#onEmpty?.();
   }
 
   #connected(connection: Connection): void {
-    const { maxLifetimeMs, cancelGraceMs, random } = this.#options;
+    const { maxLifetimeMs, cancelGraceMs, resetOnRelease, random } = this.#options;
     const pooled = new PooledConnection({
       connection,
       host: this.name,
       clock: this.#clock,
       lifetimeMs: maxLifetimeMs * (1 - LIFETIME_JITTER * random()),
       cancelGraceMs,
+      tracksState: resetOnRelease,
       release: (given, broken) => this.#release(given, broken),
       counts: this.counts,
     });
@@ -248,12 +286,20 @@ export class HostPool {
     this.#waiters.rejectAll(() => connectRefused(error, this.snapshot()));
   }
 
+  /** While connections are established, the host is not away. */
+  #failed(): void {
+    const { outageTimeoutMs } = this.#policy;
+    if (outageTimeoutMs === undefined || this.#connections.size > 0) return;
+    this.#waiters.rejectWaitingSince(this.#clock.now() - outageTimeoutMs);
+  }
+
   #lost(pooled: PooledConnection, error: unknown): void {
     const nowMs = this.#clock.now();
     const leased = pooled.state === 'busy';
     this.#remove(pooled, error);
     this.counts.lost += 1;
     this.#suspectSinceMs = nowMs;
+    this.#evidence.lost(pooled, nowMs);
     this.#factory.suspect(nowMs);
     this.#events.emit('lost', { host: this.name, error: errorMessage(error), leased, atMs: nowMs });
     this.#pump();
@@ -261,11 +307,27 @@ export class HostPool {
 
   /** Pings an idle connection before it serves a waiting caller; destroys it without a reply. */
   async #check(pooled: PooledConnection): Promise<void> {
-    pooled.move('check');
     this.#checking += 1;
-    await this.#runInternal(pooled, PING);
+    const answered = await this.#ping(pooled);
     this.#checking -= 1;
+    if (!answered) this.#suspectIdle();
     this.#settle(pooled);
+  }
+
+  /**
+   * One connection is dead in silence, so perhaps all are, as after a change of the network. They are pinged together,
+   * and callers do not wait for them: new connections are opened meanwhile.
+   */
+  #suspectIdle(): void {
+    this.#suspectSinceMs = this.#clock.now();
+    for (const pooled of this.#idle.splice(0)) {
+      void this.#ping(pooled).then(() => this.#settle(pooled));
+    }
+  }
+
+  #ping(pooled: PooledConnection): Promise<boolean> {
+    pooled.move('check');
+    return this.#runInternal(pooled, PING);
   }
 
   async #clean(pooled: PooledConnection): Promise<void> {
@@ -273,15 +335,22 @@ export class HostPool {
     if (pooled.connection.alive && pooled.connection.status !== 'I') {
       await this.#runInternal(pooled, ROLLBACK);
     }
+    if (pooled.connection.alive && pooled.clean && pooled.mustReset) {
+      pooled.holdsState = false;
+      await this.#runInternal(pooled, RESET);
+    }
     this.#settle(pooled);
   }
 
-  async #runInternal(pooled: PooledConnection, statement: { text: string }): Promise<void> {
+  /** @returns whether it was answered; if not, the connection is destroyed. */
+  async #runInternal(pooled: PooledConnection, statement: { text: string }): Promise<boolean> {
     const deadline = new CallDeadline(this.#clock, this.#options.validationTimeoutMs);
     try {
       await pooled.run(statement, deadline, 'destroy');
+      return true;
     } catch {
       this.#drop(pooled);
+      return false;
     } finally {
       deadline.release();
     }
@@ -309,6 +378,7 @@ export class HostPool {
 
   #remove(pooled: PooledConnection, error?: unknown): void {
     if (pooled.state === 'destroyed') return;
+    this.#evidence.remember(pooled);
     pooled.move('destroy');
     pooled.connection.onLost = undefined;
     pooled.onClose?.(error);
@@ -317,28 +387,14 @@ export class HostPool {
     if (at >= 0) this.#idle.splice(at, 1);
   }
 
-  #sweepIn(delayMs: number): Timer {
-    return this.#clock.schedule(delayMs, () => this.#sweep(), { holdsProcess: false });
-  }
-
-  /** Closes connections past the idle timeout; the first of the idle ones has waited longest. */
-  #sweep(): void {
-    this.#sweepTimer = undefined;
-    const nowMs = this.#clock.now();
-    const { idleTimeoutMs } = this.#options;
-    const old = this.#idle.filter(
-      ({ lastResponseMs, expiresAtMs }) =>
-        nowMs - lastResponseMs >= idleTimeoutMs || nowMs >= expiresAtMs,
-    );
-    for (const pooled of old) this.#retire(pooled);
-    const [next] = this.#idle;
-    if (next === undefined) return;
-    this.#sweepTimer = this.#sweepIn(Math.max(1, next.lastResponseMs + idleTimeoutMs - nowMs));
-  }
-
-  #acquireTimeout(sinceMs: number): AcquireTimeoutError {
+  #acquireTimeout({ sinceMs, timeoutMs }: Wait): AcquireTimeoutError | CallbackFailedError {
     this.counts.acquireTimeouts += 1;
+    const { error } = this.#factory;
+    // Until a function of the caller works there is nothing to wait for.
+    if (error instanceof CallbackFailedError && this.#connections.size === 0) {
+      return callbackFailure(error);
+    }
     const waitedMs = this.#clock.now() - sinceMs;
-    return new AcquireTimeoutError(waitedMs, this.snapshot(), this.#factory.error);
+    return new AcquireTimeoutError({ waitedMs, timeoutMs }, this.snapshot(), error);
   }
 }

@@ -14,8 +14,8 @@ export class QueryInterrupted extends Error {
 
 /** The connection that a query runs on, as the query sees it. */
 export interface QueryRunner {
-  /** The reply of the query has arrived. */
-  finished(): void;
+  /** The reply of the query has arrived. @param isServed it is no error. */
+  finished(isServed: boolean): void;
   /** Nobody waits for the query any more: cancels it on the server. */
   abandon(query: InFlightQuery<never>): void;
   destroy(): void;
@@ -46,13 +46,14 @@ export class InFlightQuery<T> implements Cancellable {
     this.#reject = reject;
   }
 
-  answered(value: T): void {
-    this.#end();
+  /** @param isServed false if all that was answered are errors. */
+  answered(value: T, isServed = true): void {
+    this.#end(isServed);
     this.#resolve(value);
   }
 
   failed(reason: unknown): void {
-    this.#end();
+    this.#end(false);
     this.#reject(reason);
   }
 
@@ -75,10 +76,10 @@ export class InFlightQuery<T> implements Cancellable {
     });
   }
 
-  #end(): void {
+  #end(isServed: boolean): void {
     this.#isOver = true;
     this.deadline.current = undefined;
-    this.#runner.finished();
+    this.#runner.finished(isServed);
     this.#onEnd?.();
   }
 }

@@ -32,7 +32,7 @@ export class LearnedCap {
   }
 
   succeeded(total: number): void {
-    if (total < this.#cap || this.#cap === this.#max) return;
+    if (total < this.#cap) return;
     this.#raiseAfterMs = FIRST_RAISE_MS;
     this.#raiseAtMs = 0;
   }

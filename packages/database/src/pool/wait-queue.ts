@@ -7,16 +7,27 @@ import {
   type Timer,
 } from '@holdfast/foundation';
 
-/** A caller that waits for a connection or a host. */
-class Waiter<T> extends ListNode {
+/** A wait that is over. */
+export interface Wait {
+  /** When it began. */
   readonly sinceMs: number;
+  /** The timeout that ended it: of the wait itself, or of the call that it is part of. */
+  readonly timeoutMs: number;
+}
+
+/** A caller that waits for a connection or a host. */
+class Waiter<T> extends ListNode implements Wait {
+  readonly sinceMs: number;
+  /** The timeout of the whole call, of which the time left is what it waits for. */
+  readonly timeoutMs: number;
   readonly #resolve: (value: T) => void;
   readonly #reject: (reason: unknown) => void;
   timer: Timer | undefined;
 
-  constructor(sinceMs: number, resolve: (value: T) => void, reject: (reason: unknown) => void) {
+  constructor(wait: Wait, resolve: (value: T) => void, reject: (reason: unknown) => void) {
     super();
-    this.sinceMs = sinceMs;
+    this.sinceMs = wait.sinceMs;
+    this.timeoutMs = wait.timeoutMs;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -38,14 +49,14 @@ const TIMED_OUT: Cancellation = { kind: 'deadline' };
 export class WaitQueue<T> {
   readonly #waiters: LinkedList<Waiter<T>> = new LinkedList();
   readonly #clock: Clock;
-  readonly #timeoutError: (sinceMs: number) => Error;
+  readonly #timeoutError: (wait: Wait) => Error;
   readonly #onGiveUp: (() => void) | undefined;
 
   /**
    * @param timeoutError makes the error of a caller whose time is over, while it is still in the queue.
    * @param onGiveUp called after a caller has left the queue at its deadline or by its signal.
    */
-  constructor(clock: Clock, timeoutError: (sinceMs: number) => Error, onGiveUp?: () => void) {
+  constructor(clock: Clock, timeoutError: (wait: Wait) => Error, onGiveUp?: () => void) {
     this.#clock = clock;
     this.#timeoutError = timeoutError;
     this.#onGiveUp = onGiveUp;
@@ -62,7 +73,8 @@ export class WaitQueue<T> {
    */
   wait(deadline: CallDeadline, nowMs: number, timerMs?: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      const waiter = new Waiter(nowMs, resolve, reject);
+      const timeoutMs = timerMs ?? deadline.timeoutMs;
+      const waiter = new Waiter({ sinceMs: nowMs, timeoutMs }, resolve, reject);
       deadline.current = { cancel: (cancellation) => this.#giveUp(waiter, cancellation) };
       if (timerMs !== undefined) {
         waiter.timer = this.#clock.schedule(timerMs, () => this.#giveUp(waiter, TIMED_OUT));
@@ -84,10 +96,20 @@ export class WaitQueue<T> {
     for (let next = this.shift(); next !== undefined; next = this.shift()) next.reject(reason());
   }
 
+  /** Rejects callers that have waited since then or longer with their timeout error. */
+  rejectWaitingSince(sinceMs: number): void {
+    for (;;) {
+      const next = this.#waiters.first;
+      if (next === undefined || next.sinceMs > sinceMs) return;
+      next.reject(this.#timeoutError(next));
+      this.#waiters.remove(next);
+    }
+  }
+
   #giveUp(waiter: Waiter<T>, cancellation: Cancellation): void {
     if (waiter.list === undefined) return;
     const reason =
-      cancellation.kind === 'signal' ? cancellation.reason : this.#timeoutError(waiter.sinceMs);
+      cancellation.kind === 'signal' ? cancellation.reason : this.#timeoutError(waiter);
     this.#waiters.remove(waiter);
     waiter.reject(reason);
     this.#onGiveUp?.();

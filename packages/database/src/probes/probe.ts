@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '@holdfast/foundation';
 
 type Row = Readonly<Record<string, unknown>>;
+/** Runs a statement on a probed pool and returns its rows. */
 export type ProbedQuery = (sql: string, values?: readonly unknown[]) => Promise<readonly Row[]>;
 
 /** A leased connection. */
@@ -17,8 +18,11 @@ export interface ProbedPool {
   end(): Promise<unknown>;
 }
 
+/** What a probe asks of the pool that is opened for it. */
 export interface ProbedPoolOptions {
+  /** The server, past the proxy that breaks it. */
   readonly url: string;
+  /** The most connections of the pool. */
   readonly max: number;
   /** How long a call may take, in milliseconds; set for every such option of the pool. */
   readonly timeoutMs: number;
@@ -26,6 +30,7 @@ export interface ProbedPoolOptions {
   readonly listens: boolean;
 }
 
+/** Opens the pool that is probed. */
 export type OpenPool = (settings: ProbedPoolOptions) => ProbedPool | Promise<ProbedPool>;
 
 /** A Postgres to inject faults into, with a fault proxy in front of it. */
@@ -56,6 +61,7 @@ export interface ProbedServer {
  */
 export type Verdict = 'holds' | 'degrades' | 'hangs' | 'lies' | 'dies';
 
+/** How a pool fared in one probe. */
 export interface PoolProbeResult {
   readonly probe: string;
   readonly verdict: Verdict;
@@ -63,6 +69,7 @@ export interface PoolProbeResult {
   readonly seen: string;
 }
 
+/** What a probe works with. */
 export interface ProbeContext {
   /** Opens the pool, by default with one connection past the proxy and 1 000 ms for each call. */
   readonly open: (changes?: Partial<ProbedPoolOptions>) => Promise<ProbedPool>;
@@ -70,6 +77,7 @@ export interface ProbeContext {
   readonly clock: Clock;
 }
 
+/** A fault, and what a pool has to do about it. */
 export interface Probe {
   readonly name: string;
   /** The injected fault, in a few words. */
@@ -85,9 +93,13 @@ export function holdsIf(condition: boolean, seen: string): Omit<PoolProbeResult,
   return { verdict: condition ? 'holds' : 'degrades', seen };
 }
 
+/** Options of `runProbe`. */
 export interface RunProbeOptions {
+  /** Opens the pool that is probed. */
   readonly open: OpenPool;
+  /** The server that the probe breaks. */
   readonly server: ProbedServer;
+  /** The source of time. Default: the system clock. */
   readonly clock?: Clock;
   /** After how many milliseconds an unfinished probe counts as hanging. Default 20 000. */
   readonly limitMs?: number;

@@ -9,12 +9,14 @@ import type {
   Reader,
   Session,
   Statement,
-  Token,
   Transaction,
   TransactionOptions,
   TransactionResult,
 } from '../database.ts';
-import { UNKNOWN_LSN, laterOf, parseToken } from '../lsn.ts';
+import type { Token } from '../connection/token.ts';
+import { TokenLostError } from '../errors.ts';
+import { requirementOf } from '../hosts/host-router.ts';
+import { UNKNOWN_LSN, isUnknown, laterOf, parseToken } from '../lsn.ts';
 import type { Transactions } from '../transactions/transactions.ts';
 import { type Freshness, after } from '../consistency.ts';
 import type { ReadTrace, Reads } from './reads.ts';
@@ -30,7 +32,12 @@ export class ReadSession implements Session {
   readonly #transactions: Transactions;
   #token: Token | undefined;
   #freshness: Freshness = { kind: 'any' };
+  /** The latest known position; kept when that of the token is unknown. */
+  #seen: Token | undefined;
+  #isLossReported = false;
   #pinned: string | undefined;
+  /** Calls so far that may have written, though they failed. */
+  #doubts = 0;
 
   constructor(deps: CallDeps, reads: Reads, transactions: Transactions) {
     this.#deps = deps;
@@ -43,7 +50,7 @@ export class ReadSession implements Session {
   }
 
   observe(token: Token): void {
-    this.#advance(parseToken('session.observe', 'token', token));
+    this.#setToken(laterOf(this.#token, parseToken('session.observe', 'token', token)));
   }
 
   async query<Row extends QueryResultRow = QueryResultRow>(
@@ -57,10 +64,17 @@ export class ReadSession implements Session {
     guard.assertOpen('session.query');
     const defaults = { clock, fallbackMs: queryTimeoutMs };
     const deadline = startDeadline('session.query', options, defaults);
+    const doubts = this.#doubts;
     try {
       const idempotent = options?.idempotent === true;
-      const { result, token } = await queries.runWithLsn<Row>(statement, deadline, idempotent);
-      this.#advance(token);
+      const requirement = requirementOf(this.#freshness);
+      const { result, token } = await queries.runWithLsn<Row>(
+        statement,
+        deadline,
+        idempotent,
+        requirement,
+      );
+      this.#advance(token ?? UNKNOWN_LSN, doubts);
       return result;
     } catch (error) {
       throw this.#mayHaveWritten(error);
@@ -74,9 +88,11 @@ export class ReadSession implements Session {
     options?: TransactionOptions,
   ): Promise<TransactionResult<T>> {
     this.#deps.guard.assertOpen('session.transaction');
+    const doubts = this.#doubts;
     try {
-      const result = await this.#transactions.run(work, options);
-      this.#advance(result.token);
+      const requirement = requirementOf(this.#freshness);
+      const result = await this.#transactions.run(work, options, requirement);
+      this.#advance(result.token, doubts);
       return result;
     } catch (error) {
       throw this.#mayHaveWritten(error);
@@ -88,25 +104,52 @@ export class ReadSession implements Session {
     const { guard } = this.#deps;
     guard.assertOpen('session.read');
     const trace: ReadTrace = this.#pinned === undefined ? {} : { key: this.#pinned };
-    const value = await guard.withErrors(this.#reads.run(this.#freshness, work, options, trace));
-    if (trace.token !== undefined) this.#advance(trace.token);
+    const doubts = this.#doubts;
+    const reading = this.#reads.run(this.#freshness, work, options, trace).catch((error) => {
+      this.#reportLoss(error);
+      throw error;
+    });
+    const value = await guard.withErrors(reading);
+    if (trace.token !== undefined) this.#advance(trace.token, doubts);
     this.#pinned = trace.role === 'standby' ? trace.key : undefined;
     return value;
   }
 
-  /** The failed call may have written, so the next read must go to the primary. */
+  /** The failed call may have written, so the next read must go to the primary, on no earlier timeline. */
   #mayHaveWritten(error: unknown): unknown {
-    this.#setToken(UNKNOWN_LSN);
+    // Nothing was sent, and the next call must not go on without what was lost.
+    if (this.#reportLoss(error)) return error;
+    this.#doubts += 1;
+    this.#setToken(laterOf(this.#token, UNKNOWN_LSN));
     return this.#deps.guard.translateError(error);
   }
 
-  #advance(token: Token): void {
-    this.#setToken(laterOf(this.#token, token));
+  /**
+   * Takes the position of a call. An unknown one is replaced only by that of a call that began after it, and so included
+   * it. @param doubts how many there were when the call began.
+   */
+  #advance(token: Token, doubts: number): void {
+    const known = this.#token;
+    const follows = known !== undefined && isUnknown(known) && doubts === this.#doubts;
+    const isNext = follows && !isUnknown(token) && token.timeline >= known.timeline;
+    this.#setToken(isNext ? token : laterOf(known, token));
   }
 
   #setToken(token: Token): void {
     if (token === this.#token) return;
     this.#token = token;
-    this.#freshness = after(token);
+    if (!isUnknown(token)) this.#seen = token;
+    this.#freshness = after(token, this.#seen);
+  }
+
+  #reportLoss(error: unknown): boolean {
+    if (!(error instanceof TokenLostError)) return false;
+    const { host = '', token, timeline, began } = error;
+    const atMs = this.#deps.options.clock.now();
+    if (!this.#isLossReported) {
+      this.#deps.events.emit('token-lost', { host, token, timeline, began, atMs });
+    }
+    this.#isLossReported = true;
+    return true;
   }
 }

@@ -1,30 +1,30 @@
-import type { CallDeadline } from '@holdfast/foundation';
+import { type CallDeadline, sleep } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
-import { startDeadline } from '../calls/call-deadline.ts';
+import { CALL_OPTIONS, startDeadline } from '../calls/call-deadline.ts';
 import type { CallDeps } from '../calls/call-deps.ts';
+import type { FreshRead, FreshResult } from '../calls/fresh-exchange.ts';
+import { type StatementConnections, MAX_CONNECTIONS } from '../calls/queries.ts';
 import { parseStatement } from '../calls/statement.ts';
 import { isConflict } from '../connection/sql-state.ts';
-import type {
-  CallOptions,
-  QueryOptions,
-  QueryResult,
-  Reader,
-  Statement,
-  Token,
-} from '../database.ts';
+import type { CallOptions, QueryOptions, QueryResult, Reader, Statement } from '../database.ts';
+import type { Token } from '../connection/token.ts';
 import {
   AcquireTimeoutError,
+  CallbackFailedError,
   ConnectRefusedError,
   ConnectionLostError,
   NOT_SENT,
   QueryFailedError,
   TransactionEndedError,
 } from '../errors.ts';
-import type { ReadHost, ReadHostSelector } from '../hosts/host-router.ts';
-import { HostDrained } from '../pool/pool-errors.ts';
+import { type ReadHost, type ReadHostSelector, onPrimary } from '../hosts/host-router.ts';
+import { laterOf } from '../lsn.ts';
+import { StaleLink } from '../pool/link-state.ts';
+import { OwnDeadline } from '../pool/own-deadline.ts';
+import { HostDrained, noFreshServer } from '../pool/pool-errors.ts';
 import type { Freshness } from '../consistency.ts';
 
-/** The host that a read ran on, and a position of its log that the read includes; only on a primary. */
+/** The host that a read ran on, and a position of its log that the read includes. */
 export interface ReadTrace {
   key?: string;
   role?: Reader['role'];
@@ -41,7 +41,7 @@ export class Reads {
     this.#hosts = hosts;
   }
 
-  /** @param trace is filled in; if given, reads on a primary also read the log's position. */
+  /** @param trace is filled in; if given, reads also read the log's position. */
   async run<T>(
     freshness: Freshness,
     work: (reader: Reader) => Promise<T> | T,
@@ -50,11 +50,13 @@ export class Reads {
   ): Promise<T> {
     const { counts, deadlines } = this.#deps;
     const { clock, queryTimeoutMs } = this.#deps.options;
-    const deadline = startDeadline('read', call, { clock, fallbackMs: queryTimeoutMs, deadlines });
+    const defaults = { clock, fallbackMs: queryTimeoutMs, deadlines };
+    const deadline = startDeadline('read', call, defaults, CALL_OPTIONS);
     const shared: SharedDeadline = { deadline, inUse: false, isSettled: false };
+    let wanted = freshness;
     try {
       for (let attempt = 1; ; attempt += 1) {
-        const host = await this.#hosts.selectHost(freshness, deadline, trace?.key);
+        const host = await this.#hosts.selectHost(wanted, deadline, trace?.key);
         if (host.role === 'standby') counts.replicaReads += 1;
         else if (freshness.kind !== 'strong') counts.primaryFallbacks += 1;
         const reader = new HostReader(host, this.#deps, shared, call?.signal, trace);
@@ -64,8 +66,13 @@ export class Reads {
           if (trace !== undefined) Object.assign(trace, { key: host.key, role: host.role });
           return value;
         } catch (error) {
-          if (!reader.failed || attempt > 1 || deadline.cancellation !== undefined) throw error;
-          host.failed();
+          const isLast = attempt > 1 || (reader.isStale && host.waitMs === Infinity);
+          if (!reader.failed || isLast || deadline.cancellation !== undefined) throw error;
+          // A host that is only behind goes on serving other reads.
+          if (reader.isStale && freshness.kind !== 'any') {
+            // A primary that came back from before the failover is no more current than its standbys.
+            wanted = onPrimary(freshness);
+          } else if (!(error instanceof CallbackFailedError)) host.failed();
           counts.replays += 1;
         } finally {
           reader.end();
@@ -93,6 +100,8 @@ class HostReader implements Reader {
   readonly role: Reader['role'];
   /** A statement failed because of the host. */
   failed = false;
+  /** No connection to the host led to a server that is fresh enough. */
+  isStale = false;
   readonly #host: ReadHost;
   readonly #deps: CallDeps;
   readonly #shared: SharedDeadline;
@@ -134,7 +143,7 @@ class HostReader implements Reader {
     try {
       return await this.#run<Row>(statement, deadline);
     } catch (error) {
-      this.failed ||= isHostFailure(error);
+      this.failed ||= this.isStale || isHostFailure(error);
       throw error instanceof HostDrained ? connectionLost(error) : error;
     } finally {
       if (usesShared) shared.inUse = false;
@@ -147,7 +156,8 @@ class HostReader implements Reader {
     const { deadline, inUse } = this.#shared;
     if (options === undefined && !inUse && deadline.timeoutMs <= queryTimeoutMs) return deadline;
     const atMostMs = Math.max(1, deadline.remainingMs());
-    const defaults = { clock, fallbackMs: queryTimeoutMs, atMostMs, signal: this.#signal };
+    const isOwn = deadline instanceof OwnDeadline;
+    const defaults = { clock, fallbackMs: queryTimeoutMs, atMostMs, isOwn, signal: this.#signal };
     return startDeadline('reader.query', options, defaults);
   }
 
@@ -156,14 +166,60 @@ class HostReader implements Reader {
     deadline: CallDeadline,
   ): Promise<QueryResult<Row>> {
     const { queries } = this.#deps;
-    const { acquire } = this.#host;
+    const { requirement } = this.#host;
     const trace = this.#trace;
-    if (trace === undefined || this.role === 'standby') {
-      return queries.run<Row>(statement, deadline, true, acquire);
+    if (trace === undefined && requirement.kind === 'none') {
+      return queries.run<Row>(statement, deadline, true, this.#source());
     }
-    const { result, token } = await queries.runWithLsn<Row>(statement, deadline, true, acquire);
-    trace.token = token;
+    const read = {
+      statement,
+      requirement,
+      traced: trace !== undefined,
+      closesStale: false,
+      mayWrite: false,
+    };
+    const { result, token } = await this.#runFresh<Row>(read, deadline);
+    if (trace !== undefined && token !== undefined) trace.token = laterOf(trace.token, token);
     return result;
+  }
+
+  #source(): StatementConnections {
+    const { acquire, role } = this.#host;
+    return { acquire, readOnly: role === 'standby' };
+  }
+
+  /** Waits for the servers behind the host's name to catch up, as long as the host permits. */
+  async #runFresh<Row extends QueryResultRow>(
+    read: FreshRead,
+    deadline: CallDeadline,
+  ): Promise<FreshResult<Row>> {
+    const { queries } = this.#deps;
+    const { clock, replicaWaitMs } = this.#deps.options;
+    const { waitMs } = this.#host;
+    const beganMs = clock.now();
+    const endsAtMs = Math.min(beganMs + waitMs, deadline.endsAtMs);
+    const isPrimary = read.requirement.kind === 'primary';
+    let stale: StaleLink | undefined;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const isLate = isPrimary || clock.now() - beganMs > replicaWaitMs;
+        const closesStale = isLate && attempt <= MAX_CONNECTIONS;
+        return await queries.runFresh<Row>({ ...read, closesStale }, deadline, this.#source());
+      } catch (error) {
+        // The time was over while a further connection was asked.
+        if (!(error instanceof StaleLink)) {
+          throw stale === undefined || clock.now() < endsAtMs ? error : noFreshServer(stale);
+        }
+        stale = error;
+        const isHopeless = clock.now() >= endsAtMs || (isPrimary && attempt >= MAX_CONNECTIONS);
+        if (isHopeless || deadline.cancellation !== undefined) {
+          this.isStale = true;
+          throw noFreshServer(error);
+        }
+        const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
+        await sleep(clock, Math.min(delayMs, endsAtMs - clock.now()), this.#signal);
+      }
+    }
   }
 }
 
@@ -174,9 +230,14 @@ function isHostFailure(error: unknown): boolean {
     error instanceof ConnectionLostError ||
     error instanceof AcquireTimeoutError ||
     error instanceof ConnectRefusedError ||
+    error instanceof CallbackFailedError ||
     (error instanceof QueryFailedError && isConflict(error.sqlState))
   );
 }
+
+/** The pause before a connection that is not fresh enough is tried again. */
+const FIRST_DELAY_MS = 2;
+const LONGEST_DELAY_MS = 50;
 
 function connectionLost({ host }: HostDrained): ConnectionLostError {
   const message = `${host} takes no reads any more; nothing was sent`;

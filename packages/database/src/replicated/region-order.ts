@@ -1,5 +1,6 @@
 import type { Clock } from '@holdfast/foundation';
 
+/** How fast and how reliable a region was of late. */
 export interface RegionStats {
   readonly region: string;
   /** Smoothed response time in milliseconds; `undefined` before the first response. */

@@ -1,4 +1,4 @@
-import { isHoldfastError } from '@holdfast/foundation';
+import { InvalidOptionError, type OptionRule, isHoldfastError } from '@holdfast/foundation';
 import { MalformedRegisterError } from './errors.ts';
 import type { Version } from './version.ts';
 
@@ -18,10 +18,27 @@ export interface Register {
   readonly text: string;
 }
 
-/** The statement that creates the table of a region. */
+const TABLE = /^[a-z_][a-z0-9_]{0,62}(?:\.[a-z_][a-z0-9_]{0,62})?$/;
+
+/** The name of the table, which becomes part of statements. */
+export const tableRule: OptionRule<string> = {
+  permitted: 'a name that needs no quotes, such as registers or shop.registers',
+  parse(value, field, owner) {
+    if (typeof value === 'string' && TABLE.test(value)) return value;
+    throw new InvalidOptionError(owner, field, value, this.permitted);
+  },
+  defaultValue: () => 'holdfast_registers',
+};
+
+/**
+ * The statement that creates the table of a region.
+ * @param table a name that needs no quotes, with or without its schema. Default `holdfast_registers`.
+ * @throws InvalidOptionError
+ */
 export function registerTableSql(table = 'holdfast_registers'): string {
+  const name = tableRule.parse(table, 'table', 'registerTableSql');
   return (
-    `create table if not exists ${table} (key text primary key, counter bigint not null, ` +
+    `create table if not exists ${name} (key text primary key, counter bigint not null, ` +
     `writer text collate "C" not null, value text not null)`
   );
 }

@@ -9,7 +9,7 @@ import {
   parseOptions,
   systemClock,
 } from '@holdfast/foundation';
-import type { RegionDatabase } from './register-table.ts';
+import { type RegionDatabase, tableRule } from './register-table.ts';
 
 /** One region: an independent Postgres that accepts writes. */
 export interface Region {
@@ -17,6 +17,7 @@ export interface Region {
   readonly database: RegionDatabase;
 }
 
+/** Options of `createReplicatedStore`. All times in milliseconds. */
 export interface ReplicatedStoreOptions {
   /** 1 to 9, each with a unique name. */
   regions: readonly Region[];
@@ -38,6 +39,7 @@ export interface ReplicatedStoreOptions {
   maxTrailing?: number;
   /** Identifies this store in versions; must never be used again. Default: a random UUID. */
   writer?: string;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
@@ -63,7 +65,7 @@ const shape = {
   regions: regionsRule,
   writeQuorum: optional(integer({ min: 1, max: MAX_REGIONS })),
   readQuorum: optional(integer({ min: 1, max: MAX_REGIONS })),
-  table: matching(/^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$/, 'holdfast_registers'),
+  table: tableRule,
   timeoutMs: integer({ min: 1, max: LONGEST_MS, default: 5_000 }),
   hedgeDelayMs: integer({ min: 1, max: LONGEST_MS, default: 50 }),
   suspectMs: integer({ min: 1, max: LONGEST_MS, default: 5_000 }),
@@ -102,15 +104,13 @@ function regionOf(value: unknown, field: string): Region {
   return { name, database: rule.parse(value.database, `${field}.database`, OWNER) };
 }
 
-function matching(pattern: RegExp): OptionRule<string | undefined>;
-function matching(pattern: RegExp, absent: string): OptionRule<string>;
-function matching(pattern: RegExp, absent?: string): OptionRule<string | undefined> {
+function matching(pattern: RegExp): OptionRule<string | undefined> {
   return {
     permitted: `a string like ${pattern.source}`,
     parse(value, field, owner) {
       if (typeof value === 'string' && pattern.test(value)) return value;
       throw new InvalidOptionError(owner, field, value, this.permitted);
     },
-    defaultValue: () => absent,
+    defaultValue: () => undefined,
   };
 }

@@ -1,4 +1,10 @@
-import { CallDeadline, type Subscribe, createEmitter } from '@holdfast/foundation';
+import {
+  CallDeadline,
+  type EventKinds,
+  type Subscribe,
+  createEmitter,
+  parseOptions,
+} from '@holdfast/foundation';
 import {
   DataUnavailableError,
   QuorumUnavailableError,
@@ -6,6 +12,7 @@ import {
   WriteUnknownError,
 } from './errors.ts';
 import { checkKey, decode, encode } from './json-value.ts';
+import { signalRule } from '../calls/call-deadline.ts';
 import { type QuorumCall, QuorumClient } from './quorum-client.ts';
 import type { RoundResult } from './quorum-round.ts';
 import type { RegionStats } from './region-order.ts';
@@ -17,31 +24,39 @@ import {
 } from './replicated-options.ts';
 import { type Version, compareVersions } from './version.ts';
 
+/** Options that every call has. */
 export interface ReplicatedCallOptions {
   /** Rejects the call with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
+/** A write that a quorum has confirmed. */
 export interface WriteResult {
   readonly version: Version;
   /** The regions that had confirmed when the quorum was reached. */
   readonly regions: readonly string[];
 }
 
+/** A value that a quorum agreed on. */
 export interface ReadResult {
   readonly value: unknown;
   readonly version: Version;
 }
 
+/** A value of one region, which may be older than what a quorum has. */
 export interface NearestReadResult extends ReadResult {
   readonly region: string;
 }
 
+/** The events of a replicated store, by name. */
 export interface ReplicatedStoreEvents {
   /** A read wrote the register to regions that lacked it. */
   repaired: { key: string; regions: readonly string[]; atMs: number };
 }
 
+const replicatedStoreEventKinds: EventKinds<ReplicatedStoreEvents> = { repaired: true };
+
+/** What a replicated store has counted since it was made. */
 export interface ReplicatedStoreStats {
   readonly writes: number;
   /** Writes with too few confirmations that some regions may have stored. */
@@ -99,7 +114,10 @@ export interface ReplicatedStore {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** @throws InvalidOptionError, also when a read could miss a write (`writeQuorum + readQuorum` too small). */
+/**
+ * A register of values over several Postgres regions; a majority of them is enough to read and write.
+ * @throws InvalidOptionError, also when a read could miss a write (`writeQuorum + readQuorum` too small).
+ */
 export function createReplicatedStore(options: ReplicatedStoreOptions): ReplicatedStore {
   return new QuorumStore(parseReplicatedOptions(options));
 }
@@ -107,11 +125,16 @@ export function createReplicatedStore(options: ReplicatedStoreOptions): Replicat
 /** Collects the requests that a call leaves behind. */
 type TrackRound = (round: RoundResult<unknown>) => void;
 
+const callShape = { signal: signalRule };
+
 class QuorumStore implements ReplicatedStore {
   readonly on: Subscribe<ReplicatedStoreEvents>;
   readonly #options: ResolvedReplicatedOptions;
   readonly #client: QuorumClient;
-  readonly #events = createEmitter<ReplicatedStoreEvents>('holdfast:replicated-store');
+  readonly #events = createEmitter<ReplicatedStoreEvents>(
+    'holdfast:replicated-store',
+    replicatedStoreEventKinds,
+  );
   readonly #closing = new AbortController();
   readonly #trailing = new Set<Promise<void>>();
   readonly #counts = { writes: 0, unknownWrites: 0, reads: 0, writeBacks: 0 };
@@ -123,11 +146,8 @@ class QuorumStore implements ReplicatedStore {
     this.on = this.#events.on;
   }
 
-  async write(
-    key: string,
-    value: unknown,
-    { signal }: ReplicatedCallOptions = {},
-  ): Promise<WriteResult> {
+  async write(key: string, value: unknown, options?: ReplicatedCallOptions): Promise<WriteResult> {
+    const { signal } = parseOptions('write', callShape, options);
     const { readQuorum, writeQuorum, maxValueBytes } = this.#options;
     checkKey('write', key);
     const text = encode('write', value, maxValueBytes);
@@ -153,7 +173,8 @@ class QuorumStore implements ReplicatedStore {
     });
   }
 
-  async read(key: string, { signal }: ReplicatedCallOptions = {}): Promise<ReadResult | undefined> {
+  async read(key: string, options?: ReplicatedCallOptions): Promise<ReadResult | undefined> {
+    const { signal } = parseOptions('read', callShape, options);
     const { readQuorum } = this.#options;
     checkKey('read', key);
     return this.#run(signal, async (call, trail) => {
@@ -170,8 +191,9 @@ class QuorumStore implements ReplicatedStore {
 
   async readWithFailover(
     key: string,
-    { signal }: ReplicatedCallOptions = {},
+    options?: ReplicatedCallOptions,
   ): Promise<NearestReadResult | undefined> {
+    const { signal } = parseOptions('readWithFailover', callShape, options);
     checkKey('readWithFailover', key);
     return this.#run(signal, async (call) => {
       const round = await this.#client.registers(key, 1, call);

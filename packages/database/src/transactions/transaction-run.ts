@@ -1,28 +1,46 @@
 import type { CallDeadline, Cancellation } from '@holdfast/foundation';
 import type { CallDeps } from '../calls/call-deps.ts';
-import { toDatabaseError } from '../calls/to-database-error.ts';
+import { checkWritable } from '../calls/fresh-exchange.ts';
+import { rolledBack, toDatabaseError } from '../calls/to-database-error.ts';
 import { ConnectionFailure } from '../connection/connection.ts';
 import { READ_ONLY, errorMessage, isConflict } from '../connection/sql-state.ts';
 import type { Transaction, TransactionResult } from '../database.ts';
-import {
-  CommitRolledBackError,
-  ConnectionLostError,
-  QueryFailedError,
-  TransactionEndedError,
-} from '../errors.ts';
+import { CommitRolledBackError, ConnectionLostError, QueryFailedError } from '../errors.ts';
 import { LeasedConnection } from '../leases/leased-connection.ts';
 import { UNKNOWN_LSN } from '../lsn.ts';
 import { QueryInterrupted } from '../pool/in-flight-query.ts';
+import { type LinkRequirement, StaleLink } from '../pool/link-state.ts';
+import { noFreshServer } from '../pool/pool-errors.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
 import { CommitMarker } from './commit-marker.ts';
-import { type CommitOutcome, commit } from './commit.ts';
+import { type CommitOutcome, commit, endedBeforeCommit } from './commit.ts';
 import { OpenTransaction, type TransactionContext } from './open-transaction.ts';
 import { type ResolvedTransactionOptions, beginOf } from './transaction-options.ts';
 
 /** How one run of the callback ended. `retry`: nothing of it was kept, and it may run again. */
 export type RunResult<T> =
   | { readonly kind: 'committed'; readonly result: TransactionResult<T> }
-  | { readonly kind: 'failed'; readonly error: unknown; readonly retry: boolean };
+  | {
+      readonly kind: 'failed';
+      readonly error: unknown;
+      readonly retry: boolean;
+      /** BEGIN was lost, or not sent to this server, so the callback did not run. */
+      readonly neverBegan?: boolean;
+    };
+
+/** What one run keeps to. */
+export interface RunLimits {
+  /** Of the whole transaction. */
+  readonly deadline: CallDeadline;
+  /** From 1. */
+  readonly attempt: number;
+  readonly requirement: LinkRequirement;
+}
+
+/** What the absence of the marker row tells, and what it does not. */
+const MARKED =
+  'by its marker row the transaction was not committed on the host that takes writes now, and no longer can be; a former ' +
+  'primary that it has replaced may have committed it, which is lost with that';
 
 /** One run of a transaction's callback, from BEGIN to COMMIT or ROLLBACK, on one connection. */
 export class TransactionRun {
@@ -30,6 +48,7 @@ export class TransactionRun {
   readonly #pooled: PooledConnection;
   readonly #options: ResolvedTransactionOptions;
   readonly #deadline: CallDeadline;
+  readonly #requirement: LinkRequirement;
   readonly #abort = new AbortController();
   readonly #context: TransactionContext;
   readonly #marker: CommitMarker | undefined;
@@ -38,41 +57,67 @@ export class TransactionRun {
     deps: CallDeps,
     pooled: PooledConnection,
     options: ResolvedTransactionOptions,
-    deadline: CallDeadline,
-    attempt: number,
+    { deadline, attempt, requirement }: RunLimits,
   ) {
     this.#deps = deps;
     this.#pooled = pooled;
     this.#options = options;
     this.#deadline = deadline;
+    this.#requirement = requirement;
     const { clock, queryTimeoutMs } = deps.options;
     const { signal } = this.#abort;
+    const { readOnly } = options;
     const handle = 'transaction';
-    const connection = new LeasedConnection({ pooled, clock, queryTimeoutMs, handle, signal });
-    this.#context = { connection, deadline, attempt, signal, savepoints: 0, conflicted: false };
-    this.#marker = options.resolveCommit ? new CommitMarker() : undefined;
+    const connection = new LeasedConnection({
+      pooled,
+      clock,
+      queryTimeoutMs,
+      handle,
+      signal,
+      readOnly,
+    });
+    const empty = { savepoints: 0, conflicted: false, unparsed: [] };
+    this.#context = { connection, deadline, attempt, signal, ...empty };
+    this.#marker = options.resolveCommit && !options.readOnly ? new CommitMarker() : undefined;
   }
 
   async run<T>(work: (tx: Transaction) => Promise<T> | T): Promise<RunResult<T>> {
     try {
+      await checkWritable(this.#pooled, this.#requirement, this.#deadline);
       await this.#pooled.run({ text: beginOf(this.#options) }, this.#deadline);
     } catch (error) {
+      if (error instanceof StaleLink) {
+        return { kind: 'failed', error: noFreshServer(error), retry: true, neverBegan: true };
+      }
       // None of the caller's statements was sent yet.
       const retry = error instanceof ConnectionFailure && error.kind === 'lost';
-      return { kind: 'failed', error: this.#translate(error), retry };
+      return { kind: 'failed', error: this.#translate(error), retry, neverBegan: true };
     }
     let value: T;
     try {
       value = await this.#runCallback(work);
-    } catch (error) {
+    } catch (thrown) {
+      const error = this.#context.connection.explain(thrown);
       const isLost = !this.#pooled.connection.alive;
       await this.#rollBack();
+      const ended = this.#context.connection.endedByStatement;
+      // The caller's own error would say that nothing was kept.
+      if (ended !== undefined && (ended === error || ended.outcome !== 'not-applied')) {
+        return { kind: 'failed', error: ended, retry: false };
+      }
       const isStandby =
         error instanceof QueryFailedError &&
         error.sqlState === READ_ONLY &&
-        this.#deps.router.reportReadOnly(this.#pooled.host);
+        error.outcome === 'not-applied' &&
+        !this.#options.readOnly &&
+        this.#deps.router.reportReadOnly(this.#pooled, 'write');
       const retry = this.#context.conflicted || isStandby || (isLost && this.#options.rerunOnLoss);
-      return { kind: 'failed', error, retry };
+      const unparsed = this.#context.unparsed.find((each) => each === error);
+      return {
+        kind: 'failed',
+        error: unparsed === undefined ? error : rolledBack(unparsed),
+        retry,
+      };
     }
     return this.#afterCommit(value, await commit(this.#pooled, this.#deadline));
   }
@@ -87,8 +132,12 @@ export class TransactionRun {
     try {
       const working = this.#deps.guard.runInside(scope, async () => work(tx));
       const value = await Promise.race([working, aborted]);
-      await Promise.race([connection.quiet(), aborted]);
-      if (connection.ended) throw new TransactionEndedError('transaction');
+      await Promise.race([tx.quiet(), aborted]);
+      if (connection.ended) {
+        // Interrupted in this tick: its reason is more telling.
+        if (deadline.cancellation !== undefined) await aborted;
+        throw connection.endCause;
+      }
       if (this.#marker !== undefined) {
         const left = connection.query(this.#marker.leave, undefined, deadline.remainingMs());
         await Promise.race([left, aborted]);
@@ -114,7 +163,11 @@ export class TransactionRun {
         this.#abort.abort(reason);
       };
       const interrupt = (cancellation: Cancellation): void =>
-        abort(this.#translate(new QueryInterrupted(cancellation, true)));
+        abort(
+          pooled.occupied
+            ? this.#translate(new QueryInterrupted(cancellation, true))
+            : endedBeforeCommit(cancellation, pooled.host, deadline.timeoutMs),
+        );
       deadline.current = { cancel: interrupt };
       pooled.onClose = (error) => abort(this.#lost(error));
       if (deadline.cancellation !== undefined) interrupt(deadline.cancellation);
@@ -128,18 +181,20 @@ export class TransactionRun {
     }
     const { error } = outcome;
     if (outcome.kind === 'refused') {
+      const { conflicted } = this.#context;
       const retry =
         (error instanceof QueryFailedError && isConflict(error.sqlState)) ||
-        (error instanceof CommitRolledBackError && this.#context.conflicted);
+        (error instanceof CommitRolledBackError && conflicted) ||
+        (error instanceof ConnectionLostError && (conflicted || this.#options.rerunOnLoss));
       return { kind: 'failed', error, retry };
     }
-    const isCommitted = outcome.isLost ? await this.#resolveCommit() : undefined;
+    const isCommitted = outcome.mayResolve ? await this.#resolveCommit() : undefined;
     if (isCommitted === undefined) {
       this.#deps.counts.commitsUnknown += 1;
       return { kind: 'failed', error, retry: false };
     }
     if (isCommitted) return { kind: 'committed', result: { value, token: UNKNOWN_LSN } };
-    return { kind: 'failed', error: this.#lost(error), retry: this.#options.rerunOnLoss };
+    return { kind: 'failed', error: this.#lost(error, MARKED), retry: this.#options.rerunOnLoss };
   }
 
   /** @returns whether the transaction was committed; `undefined` if that could not be found out in time. */
@@ -181,10 +236,10 @@ export class TransactionRun {
     });
   }
 
-  #lost(cause?: unknown): ConnectionLostError {
+  #lost(cause?: unknown, effect = 'the transaction was not committed'): ConnectionLostError {
     const { host } = this.#pooled;
     const seen = cause === undefined ? '' : ` (${errorMessage(cause)})`;
-    const message = `the connection to ${host} was lost${seen}; the transaction was not committed`;
+    const message = `the connection to ${host} was lost${seen}; ${effect}`;
     return new ConnectionLostError(message, {
       cause,
       phase: 'sent',

@@ -1,5 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { DatabaseError, type Transaction } from '../../src/index.ts';
 import { Opened, failureOf, statementsLike } from '../open-database.ts';
 
@@ -59,6 +61,31 @@ test('a serialization failure runs the callback again, within its budget', async
   const call = db.transaction(async (tx) => tx.query('update t'), { maxRetries: 1 });
   expect(await failureOf(call)).toMatchObject({ code: 'DATABASE_QUERY_FAILED', sqlState: '40001' });
 });
+
+test.each([0, 1, 2, 5])(
+  'with maxRetries %i the callback runs once more than that',
+  async (maxRetries) => {
+    const clock = createFakeClock();
+    const { db, server } = await opened.database({ clock });
+    server.reply('update t', { error: '40001' });
+    let runs = 0;
+    const call = db.transaction(
+      (tx) => {
+        runs += 1;
+        return tx.query('update t');
+      },
+      { maxRetries },
+    );
+    const failure = failureOf(call);
+    let isOver = false;
+    void failure.then(() => (isOver = true));
+    const over = (): boolean => isOver;
+    while (!over()) await clock.advance(10);
+    expect(await failure).toMatchObject({ sqlState: '40001' });
+    expect(runs).toBe(maxRetries + 1);
+    expect(db.getStats().transactionRetries).toBe(maxRetries);
+  },
+);
 
 test('a connection lost before COMMIT means not applied, and the callback runs again only with rerunOnLoss', async () => {
   const { db, server } = await opened.database();
@@ -160,6 +187,22 @@ test('a call to the pool inside a transaction is rejected at once, instead of a 
     expect(await failureOf(db.transaction(ask))).toMatchObject({ code: 'DATABASE_NESTED_ACQUIRE' });
   }
   await db.transaction(async (tx) => tx.query('select 1'));
+});
+
+test('what a callback has begun may call the pool once its transaction is over', async () => {
+  const { db } = await opened.database({ max: 1 });
+  let continued = <T>(work: () => T): T => work();
+  await db.transaction(() => {
+    continued = AsyncLocalStorage.snapshot();
+  });
+  expect(await continued(() => db.query('select 1'))).toMatchObject({ rowCount: 1 });
+  await failureOf(
+    db.transaction(() => {
+      continued = AsyncLocalStorage.snapshot();
+      throw new Error('mine');
+    }),
+  );
+  expect(await continued(() => db.query('select 1'))).toMatchObject({ rowCount: 1 });
 });
 
 test('a handle used after the end of its transaction sends nothing', async () => {

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
 import type { FakePostgres } from '@holdfast/emulators/postgres';
 import { type Database, type DatabaseOptions, createDatabase } from '../../src/index.ts';
+import { statementsLike } from '../open-database.ts';
 import { startNode, untilRoles, writesOf } from './scripted-host.ts';
 
 const opened: (() => Promise<unknown>)[] = [];
@@ -21,10 +22,11 @@ function open(servers: readonly FakePostgres[], options: Partial<DatabaseOptions
     hosts: servers.map(({ url }) => url),
     max: 4,
     probeIntervalMs: 20,
-    probeTimeoutMs: 200,
+    // A host that only is slow, on a busy machine, must not be taken for one that is away; what is down refuses at once.
+    probeTimeoutMs: 10_000,
     ...options,
   });
-  opened.push(() => db.end({ deadlineMs: 0 }));
+  opened.push(() => db.close({ deadlineMs: 0 }));
   return db;
 }
 
@@ -168,6 +170,31 @@ test('a standby on another timeline is not used, whatever its position', async (
   expect(await readerOf(db, { after: token })).toBe('primary');
 });
 
+test.each([
+  ['a former primary', []],
+  ['a former primary and its standby', ['standby'] as const],
+])('%s serves no read after a position of a later timeline', async (_, others) => {
+  const servers = [await node('former', 'primary')];
+  for (const role of others) servers.push(await node('other', role));
+  const lost = await node('promoted', 'standby');
+  servers.push(lost);
+  await lost.stop();
+  const db = open(servers, { replicaWaitMs: 50 });
+  const consistency = { after: { timeline: 2, lsn: '0/100' } };
+  for (let read = 0; read < 3; read += 1) {
+    await expect(
+      db.read(consistency, (reader) => reader.query('select who'), { timeoutMs: 2_000 }),
+    ).rejects.toMatchObject({
+      // On a busy machine the time may be over before.
+      code: expect.stringMatching(/^DATABASE_(?:NO_WRITABLE_HOST|ACQUIRE_TIMEOUT|QUERY_TIMEOUT)$/),
+    });
+  }
+  expect(servers.flatMap((server) => server.statements())).toContain('select who');
+  await lost.start();
+  lost.setBehavior({ role: 'primary', timeline: 2, lsn: '0/200' });
+  await untilRead(() => readerOf(db, consistency).catch(() => undefined), 'promoted');
+});
+
 test('paused replay counts as lag, although the standby looks healthy', async () => {
   const [primary, standby] = [await node('primary', 'primary'), await node('standby', 'standby')];
   const db = open([primary, standby]);
@@ -217,13 +244,59 @@ test('a read whose standby dies is run once more on another host', async () => {
   expect(await reading).toBe('primary');
 });
 
+test.each(['responds', 'hangs'])(
+  'one lost connection to the primary is no outage, while the standby %s',
+  async (standbys) => {
+    const [primary, standby] = [await node('primary', 'primary'), await node('standby', 'standby')];
+    const db = open([primary, standby], { probeTimeoutMs: 500 });
+    await db.query('insert into t');
+    await untilRoles(db, ['primary', 'standby']);
+    if (standbys === 'hangs') standby.setBehavior({ frozen: true });
+    const lost = nextEvent(db, 'lost');
+    primary.drop({ session: 2 });
+    await lost;
+    const levels = new Set<string>();
+    while (db.health().primary === undefined) {
+      levels.add(db.health().level);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect([...levels]).toEqual(['degraded']);
+  },
+);
+
+test('a primary that dies is critical once its probe has failed', async () => {
+  const [primary, standby] = [await node('primary', 'primary'), await node('standby', 'standby')];
+  const db = open([primary, standby]);
+  await db.query('insert into t');
+  await untilRoles(db, ['primary', 'standby']);
+  await primary.stop();
+  await untilRoles(db, ['offline', 'standby']);
+  expect(db.health()).toMatchObject({ level: 'critical', primary: undefined });
+});
+
 test('an ended cluster probes no host any more', async () => {
   const [primary, standby] = [await node('primary', 'primary'), await node('standby', 'standby')];
   const db = open([primary, standby]);
   await db.query('insert into t');
-  await db.end();
+  await db.close();
   while (primary.connectionsOpen + standby.connectionsOpen > 0) {
     await Promise.race([nextEvent(primary, 'ended'), nextEvent(standby, 'ended')]);
   }
   await expect(db.query('select 1')).rejects.toMatchObject({ code: 'DATABASE_CLOSED' });
 });
+
+test.each<[string, (db: Database) => Promise<unknown>]>([
+  ['read', (db) => db.read('any', (reader) => reader.query('update t set v = 1'))],
+  ['session', (db) => db.session().read((reader) => reader.query('update t set v = 1'))],
+])(
+  'a write inside a %s of a standby is sent once, and it is the fault of the caller',
+  async (_, call) => {
+    const [primary, standby] = [await node('primary', 'primary'), await node('standby', 'standby')];
+    const db = open([primary, standby]);
+    await untilRoles(db, ['primary', 'standby']);
+    expect(await readerOf(db, 'any')).toBe('standby');
+    await expect(call(db)).rejects.toMatchObject({ sqlState: '25006', retryable: false });
+    expect(statementsLike(standby, /^update/)).toBe(1);
+    expect(statementsLike(primary, /^update/)).toBe(0);
+  },
+);

@@ -24,6 +24,12 @@ const standby = (name: string, timeline: number, probedMs = 10): Named => ({
   lastProbe: { writable: false, timeline },
   probedMs,
 });
+/** By its own account it accepts writes; its timeline could not be read. */
+const untold = (name: string): Named => ({
+  name,
+  lastProbe: { writable: true, timeline: undefined },
+  probedMs: 10,
+});
 const silent = (name: string, probedMs = 10): Named => ({ name, lastProbe: undefined, probedMs });
 
 test.each<[string, Named[], Partial<Known>, string | undefined]>([
@@ -33,6 +39,15 @@ test.each<[string, Named[], Partial<Known>, string | undefined]>([
   ['a primary although another does not answer', [primary('a', 1), silent('b')], {}, 'a'],
   ['the later timeline of two', [primary('a', 1), primary('b', 2)], {}, 'b'],
   ['the last one of two alike', [primary('a', 1), primary('b', 1)], { lastPrimary: 1 }, 'b'],
+  ['the first one of two alike', [primary('a', 1), primary('b', 1)], { lastPrimary: 0 }, 'a'],
+  ['a primary whose timeline is not known', [standby('a', 3), untold('b')], { timeline: 3 }, 'b'],
+  [
+    'a known timeline before an unknown one',
+    [primary('a', 2), untold('b')],
+    { lastPrimary: 1 },
+    'a',
+  ],
+  ['nobody behind a timeline seen earlier', [primary('a', 1)], { timeline: 2 }, undefined],
   [
     'nobody on a timeline that was left',
     [primary('a', 1), standby('b', 2)],
@@ -44,6 +59,30 @@ test.each<[string, Named[], Partial<Known>, string | undefined]>([
     [primary('a', 1, 30), standby('b', 1, 10)],
     { timeline: 1, suspectSinceMs: 20 },
     undefined,
+  ],
+  [
+    'nobody of two alike before all were asked again',
+    [primary('a', 1, 30), primary('b', 1, 10)],
+    { timeline: 1, lastTimeline: 1, suspectSinceMs: 20, lastPrimary: 0 },
+    undefined,
+  ],
+  [
+    'nobody on the last timeline while another one is silent since before',
+    [primary('a', 2, 30), silent('b', 10)],
+    { timeline: 2, lastTimeline: 2, suspectSinceMs: 20, lastPrimary: 1 },
+    undefined,
+  ],
+  [
+    'nobody at the first sight, though on a timeline, before all were asked',
+    [primary('a', 3, 30), silent('b', -Infinity)],
+    { timeline: 3, suspectSinceMs: 20 },
+    undefined,
+  ],
+  [
+    'one on the last timeline asked in the very moment of the suspicion',
+    [primary('a', 1, 20), standby('b', 1, 20)],
+    { timeline: 1, lastTimeline: 1, suspectSinceMs: 20 },
+    'a',
   ],
   [
     'a promoted one without asking the others',
@@ -105,4 +144,14 @@ test('a primary that was not selected is fenced, one that does not respond is of
     'unknown',
     'standby',
   ]);
+});
+
+test('a primary is unknown before one was selected, and fenced on a timeline that was left', () => {
+  const [behind, alike, untoldOne] = [primary('behind', 1), primary('alike', 2), untold('untold')];
+  const hosts = [behind, alike, untoldOne];
+  const known = { hosts, suspectSinceMs: 0, timeline: 2, lastTimeline: 0, minHostsSeen: 1 };
+  const roles = (lastPrimary: Named | undefined): string[] =>
+    hosts.map((host) => roleOf(host, { ...known, lastPrimary }));
+  expect(roles(undefined)).toEqual(['fenced', 'unknown', 'unknown']);
+  expect(roles(alike)).toEqual(['fenced', 'primary', 'fenced']);
 });

@@ -1,7 +1,22 @@
 import { nextEvent } from '@holdfast/foundation';
-import { type FakePostgres, createFakePostgres } from '@holdfast/emulators/postgres';
-import { PROBE } from '../../src/hosts/host-probe.ts';
+import {
+  type FakePostgres,
+  type FakeReply,
+  createFakePostgres,
+} from '@holdfast/emulators/postgres';
 import type { Database } from '../../src/index.ts';
+
+/** Replies to whoever asks for the server's role and its position in the log. */
+export function scriptPositions(server: FakePostgres): void {
+  const reply = (role: 'primary' | 'standby') => (): FakeReply => {
+    const { behavior } = server;
+    const lsn = role === 'standby' ? behavior.replayLsn : behavior.lsn;
+    const timeline = behavior.timeline.toString(16).padStart(8, '0');
+    return { rows: behavior.role === role ? [{ lsn, timeline }] : [], command: 'SELECT' };
+  };
+  server.reply(/where not pg_is_in_recovery/, reply('primary'));
+  server.reply(/where pg_is_in_recovery/, reply('standby'));
+}
 
 /** A server that replies to a cluster's probes, and to reads with its name. */
 export async function startNode(
@@ -10,17 +25,7 @@ export async function startNode(
   timeline = 1,
 ): Promise<FakePostgres> {
   const server = await createFakePostgres({ behavior: { role, timeline } });
-  server.reply(PROBE.text, () => {
-    const { behavior } = server;
-    const isStandby = behavior.role === 'standby';
-    const row = {
-      standby: isStandby,
-      read_only: isStandby ? 'on' : 'off',
-      lsn: isStandby ? behavior.replayLsn : behavior.lsn,
-      timeline: behavior.timeline.toString(16).padStart(8, '0'),
-    };
-    return { rows: [row] };
-  });
+  scriptPositions(server);
   server.reply('select who', { rows: [{ who: name }] });
   server.reply(/^insert/, () =>
     server.behavior.role === 'standby' ? { error: '25006' } : { command: 'INSERT 0 1' },

@@ -1,72 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { createEmitter, CallDeadline, seededRandom } from '@holdfast/foundation';
-import { createFakeClock, type FakeClock } from '@holdfast/foundation/testing';
-import type { DatabaseEvents } from '../../src/events.ts';
-import { HostPool, type HostPoolOptions } from '../../src/pool/host-pool.ts';
-import type { PooledConnection } from '../../src/pool/pooled-connection.ts';
-import { ScriptedConnector, hostError, serverError } from './scripted-connection.ts';
-
-interface Bench {
-  readonly pool: HostPool;
-  readonly clock: FakeClock;
-  readonly connector: ScriptedConnector;
-  readonly take: (timeoutMs?: number, signal?: AbortSignal) => Promise<PooledConnection>;
-}
-
-function open(changes: Partial<HostPoolOptions> = {}): Bench {
-  const clock = createFakeClock();
-  const connector = new ScriptedConnector();
-  const options: HostPoolOptions = {
-    max: 2,
-    maxWaiting: 100,
-    acquireTimeoutMs: 1_000,
-    cancelGraceMs: 500,
-    validateAfterIdleMs: 1_000,
-    validationTimeoutMs: 500,
-    idleTimeoutMs: 60_000,
-    maxLifetimeMs: 1_800_000,
-    reconnect: { initialDelayMs: 20, maxDelayMs: 200 },
-    clock,
-    random: seededRandom(7),
-    ...changes,
-  };
-  const pool = new HostPool({
-    name: 'db:5432',
-    connect: connector.connect,
-    options,
-    events: createEmitter<DatabaseEvents>('test:database'),
-  });
-  const take = async (timeoutMs = 100_000, signal?: AbortSignal): Promise<PooledConnection> => {
-    const deadline = new CallDeadline(
-      clock,
-      timeoutMs,
-      signal === undefined ? undefined : [signal],
-    );
-    try {
-      return await pool.acquire(deadline);
-    } finally {
-      deadline.release();
-    }
-  };
-  return { pool, clock, connector, take };
-}
-
-/** The state of a promise at this moment. */
-async function fateOf(clock: FakeClock, promise: Promise<unknown>): Promise<string> {
-  let fate = 'pending';
-  promise.then(
-    () => void (fate = 'served'),
-    (error: unknown) => void (fate = codeOf(error)),
-  );
-  await clock.advance(0);
-  return fate;
-}
-
-function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error
-    ? String(error.code)
-    : String(error);
-}
+import { CallDeadline } from '@holdfast/foundation';
+import { codeOf, fateOf, openPool as open } from './pool-bench.ts';
+import { hostError, serverError } from './scripted-connection.ts';
 
 test('waiting callers are served in order', async () => {
   const { clock, take } = open({ max: 1 });
@@ -127,6 +62,13 @@ test('beyond maxWaiting a caller is rejected at once', async () => {
   expect(await fateOf(clock, take())).toBe('DATABASE_POOL_OVERLOADED');
   expect(await fateOf(clock, waiting)).toBe('pending');
   expect(pool.getStats()).toMatchObject({ overloaded: 1, waiting: 1 });
+});
+
+test('with maxWaiting 0 a caller gets a connection that can be opened, and no other waits', async () => {
+  const { clock, take } = open({ max: 2, maxWaiting: 0 });
+  expect(await fateOf(clock, take())).toBe('served');
+  expect(await fateOf(clock, take())).toBe('served');
+  expect(await fateOf(clock, take())).toBe('DATABASE_POOL_OVERLOADED');
 });
 
 test('an aborted waiting caller rejects within a turn with its own reason, and leaves the queue', async () => {
@@ -229,41 +171,6 @@ test('53300 lowers the cap to what the server accepts, no call fails, and the ca
 function clockTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
-
-test('a connection that was idle for long is pinged, and destroyed without a reply', async () => {
-  const { clock, connector, take } = open({ max: 2, acquireTimeoutMs: 10_000 });
-  (await take()).release();
-  await clock.advance(2_000);
-  const [old] = connector.connections;
-  old?.prompt.delete('');
-  const waiting = take();
-  await clock.advance(499);
-  expect(old?.sent).toEqual(['']);
-  expect(await fateOf(clock, waiting)).toBe('pending');
-  await clock.advance(1);
-  expect((await waiting).connection).toBe(connector.connections[1]);
-  expect(old?.alive).toBe(false);
-});
-
-test('a recently used connection is leased without a ping', async () => {
-  const { clock, connector, take } = open();
-  (await take()).release();
-  await clock.advance(900);
-  await take();
-  expect(connector.connections[0]?.sent).toEqual([]);
-});
-
-test('after one connection was lost every other is pinged before it is leased', async () => {
-  const { clock, connector, take } = open({ max: 2 });
-  const [one, two] = await Promise.all([take(), take()]);
-  await clock.advance(10);
-  connector.connections[0]?.lose(hostError('ECONNRESET'));
-  one.release();
-  await clock.advance(10);
-  two.release();
-  await clock.settle(take());
-  expect(connector.connections[1]?.sent).toEqual(['']);
-});
 
 test('an open transaction is rolled back before the connection is leased again', async () => {
   const { clock, connector, take } = open({ max: 1 });
@@ -374,4 +281,104 @@ test('close waits for leased connections, and destroyAll ends them', async () =>
   await closed;
   expect(connector.connections[0]?.alive).toBe(false);
   expect(clock.pendingTimers).toBe(0);
+});
+
+test('what the connections tell of the host: replies, losses, failed attempts, and whether any is left', async () => {
+  const { clock, connector, pool, take } = open({ max: 2 });
+  const never = {
+    repliedMs: -Infinity,
+    servedMs: -Infinity,
+    deniedMs: -Infinity,
+    lostMs: -Infinity,
+    failedMs: -Infinity,
+    unaskedMs: -Infinity,
+    isFull: false,
+  };
+  expect(pool.evidence).toEqual({ ...never, hasConnections: false });
+  await clock.advance(10);
+  const [one, two] = await Promise.all([take(), take()]);
+  expect(pool.evidence).toEqual({ ...never, repliedMs: 10, hasConnections: true });
+  await clock.advance(10);
+  connector.failure = hostError('ECONNREFUSED');
+  connector.connections[0]?.lose(hostError('ECONNRESET'));
+  expect(pool.evidence).toMatchObject({ lostMs: 20, hasConnections: true });
+  await clock.advance(10);
+  connector.connections[1]?.lose(hostError('ECONNRESET'));
+  expect(pool.evidence).toMatchObject({ repliedMs: 10, lostMs: 30, hasConnections: false });
+  const waiting = take(500).catch(codeOf);
+  await clock.advance(300);
+  expect(pool.evidence.failedMs).toBeGreaterThan(30);
+  expect(await clock.settle(waiting)).toBe('DATABASE_ACQUIRE_TIMEOUT');
+  one.release();
+  two.release();
+});
+
+test('a server that is only full has not failed', async () => {
+  const { clock, connector, pool, take } = open({ max: 2 });
+  const held = await take();
+  connector.failure = serverError('53300');
+  const waiting = take(50).catch(codeOf);
+  expect(await clock.settle(waiting)).toBe('DATABASE_ACQUIRE_TIMEOUT');
+  expect(pool.counts.connectFailures).toBeGreaterThan(0);
+  expect(pool.evidence.failedMs).toBe(-Infinity);
+  held.release();
+});
+
+test('with outageTimeoutMs callers wait no longer for a host that is away, and on for one that is only busy', async () => {
+  for (const isBusy of [false, true]) {
+    const { clock, connector, take } = open({ acquireTimeoutMs: 5_000 }, { outageTimeoutMs: 300 });
+    const held = isBusy ? await take() : undefined;
+    connector.failure = hostError('ECONNREFUSED');
+    const waiting = take();
+    await clock.advance(1_000);
+    expect(await fateOf(clock, waiting)).toBe(isBusy ? 'pending' : 'DATABASE_ACQUIRE_TIMEOUT');
+    held?.release();
+    expect(await fateOf(clock, waiting)).toBe(isBusy ? 'served' : 'DATABASE_ACQUIRE_TIMEOUT');
+  }
+});
+
+test('a connection released with a statement under way is rolled back only if that left a transaction open', async () => {
+  for (const status of ['I', 'T'] as const) {
+    const { clock, connector, take } = open({ max: 1 });
+    const pooled = await take();
+    const deadline = new CallDeadline(clock, 1_000);
+    void pooled.run({ text: 'select slow()' }, deadline).catch(() => undefined);
+    const [connection] = connector.connections;
+    pooled.release();
+    if (connection !== undefined) connection.status = status;
+    await clock.advance(0);
+    expect(await fateOf(clock, take())).toBe('served');
+    expect(connection?.sent).toEqual(['select slow()', ...(status === 'T' ? ['rollback'] : [])]);
+    deadline.release();
+  }
+});
+
+test('a refusal rejects those who wait, unless a connection is there that will serve them', async () => {
+  const { clock, connector, take } = open({ max: 2, acquireTimeoutMs: 5_000 });
+  const held = await take();
+  connector.failure = serverError('28P01');
+  const waiting = take();
+  expect(await fateOf(clock, waiting)).toBe('pending');
+  held.release();
+  const served = await waiting;
+  served.release(true);
+  expect(await clock.settle(take().catch(codeOf))).toBe('DATABASE_CONNECT_REFUSED');
+});
+
+test('a caller that waits for exactly outageTimeoutMs when an attempt fails waits no longer', async () => {
+  const { clock, connector, take } = open({ acquireTimeoutMs: 60_000 }, { outageTimeoutMs: 0 });
+  connector.failure = hostError('ECONNREFUSED');
+  expect(await fateOf(clock, take())).toBe('DATABASE_ACQUIRE_TIMEOUT');
+});
+
+test('a call whose time is over gets no connection, though one is free, and nobody waits for it', async () => {
+  const { clock, connector, pool, take } = open({ max: 1 });
+  (await take()).release();
+  const deadline = new CallDeadline(clock, 10);
+  await clock.advance(10);
+  expect(() => pool.acquire(deadline)).toThrow(
+    expect.objectContaining({ code: 'DATABASE_ACQUIRE_TIMEOUT', outcome: 'not-applied' }),
+  );
+  expect(pool.snapshot()).toMatchObject({ idle: 1, waiting: 0 });
+  expect(connector.attempts).toBe(1);
 });

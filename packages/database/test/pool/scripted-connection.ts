@@ -1,3 +1,4 @@
+import { abortable } from '@holdfast/foundation';
 import type { QueryResult } from '../../src/database.ts';
 import {
   type Connect,
@@ -26,6 +27,7 @@ export class ScriptedConnection implements Connection {
   /** Statements that are answered at once; others wait for `answer` or `refuse`. */
   readonly prompt = new Set<string>(['', 'rollback']);
   closed = false;
+  mustClose = false;
   #pending:
     | { resolve: (result: QueryResult<never>) => void; reject: (why: unknown) => void }
     | undefined;
@@ -53,7 +55,9 @@ export class ScriptedConnection implements Connection {
     throw new TypeError('not scripted');
   }
 
-  async pipeline(): Promise<never> {
+  async pipeline(
+    _statements: readonly { readonly text: string }[],
+  ): Promise<PromiseSettledResult<QueryResult<never>>[]> {
     throw new TypeError('not scripted');
   }
 
@@ -62,7 +66,7 @@ export class ScriptedConnection implements Connection {
     return this.onCancel();
   }
 
-  hold(): void {
+  hold(_holds: boolean): void {
     // There is no socket to hold.
   }
 
@@ -113,11 +117,14 @@ export class ScriptedConnector {
   attempts = 0;
   /** The error of the next attempts; `undefined`: they succeed. */
   failure: Error | undefined;
+  /** While set, attempts wait for it, or for the signal. */
+  gate: Promise<void> | undefined;
   /** Called at each attempt, instead of `failure`. */
   decide: (() => Error | undefined) | undefined;
 
-  readonly connect: Connect = async () => {
+  readonly connect: Connect = async ({ signal }) => {
     this.attempts += 1;
+    if (this.gate !== undefined) await abortable(this.gate, signal);
     const failure = this.decide === undefined ? this.failure : this.decide();
     if (failure !== undefined) throw failure;
     const connection = new ScriptedConnection();

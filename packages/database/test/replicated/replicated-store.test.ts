@@ -6,6 +6,7 @@ import {
   type ReplicatedStoreEvents,
   createReplicatedStore,
 } from '../../src/replicated/replicated-store.ts';
+import { registerTableSql } from '../../src/replicated/register-table.ts';
 import type { ReplicatedStoreOptions } from '../../src/replicated/replicated-options.ts';
 import { MemoryRegion, type RegionFaults } from './memory-region.ts';
 
@@ -41,6 +42,43 @@ function open(options: Partial<ReplicatedStoreOptions> = {}): Ground {
 const away: RegionFaults = { lostRequest: 1 };
 const silent: RegionFaults = { silent: 1 };
 const refusing: RegionFaults = { refused: 1 };
+
+test.each([['shop.registers'], ['_r1'], ['a'.repeat(63)]])(
+  'the table of the registers may be called %s',
+  (table) => {
+    expect(registerTableSql(table)).toContain(`create table if not exists ${table} (key `);
+  },
+);
+
+test.each(
+  [
+    [
+      '',
+      'r; drop table users',
+      'r"',
+      'r--',
+      'r/**/',
+      "r'",
+      '1r',
+      'R',
+      'r\n',
+      ' r',
+      'r r',
+      'a.b.c',
+      '.r',
+      'r.',
+    ],
+    ['ü', 'r$', 'a'.repeat(64), `s.${'a'.repeat(64)}`, null, 7, {}, ['r']],
+  ].flat(),
+)('the table of the registers may not be called %j, which is no plain name', (table) => {
+  const refused = { code: 'INVALID_OPTION', field: 'table', value: table };
+  const sqlOf = (): unknown => Reflect.apply(registerTableSql, undefined, [table]);
+  expect(sqlOf).toThrow(expect.objectContaining(refused));
+  const database = new MemoryRegion(clock, seededRandom(1));
+  const options = { regions: [{ name: 'a', database }], table };
+  const create = (): unknown => Reflect.apply(createReplicatedStore, undefined, [options]);
+  expect(create).toThrow(expect.objectContaining(refused));
+});
 
 test('a write resolves when a majority has stored it, and the last region gets it as well', async () => {
   const { store, central } = open();

@@ -1,6 +1,7 @@
 /** A server of this package that can run as a program. */
 export type EmulatorProgram =
   | 'dns'
+  | 'esim-go'
   | 'git'
   | 'http'
   | 's3'

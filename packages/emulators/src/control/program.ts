@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as nodeModule from 'node:module';
 import type { Server } from 'node:net';
 import { dirname } from 'node:path';
+import { environment, integer } from '@holdfast/foundation';
 import { type ControlOptions, openControlServer } from './control-server.ts';
 import { type RequestLog, createRequestLog } from './request-log.ts';
 
@@ -24,12 +25,20 @@ export interface Program<Settings, Entry> extends ProgramArguments {
   handles(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
 }
 
-/** `main.ts <host> <port> [<settings file>]`; by default it listens as in a container. */
+const portRule = integer({ min: 0, max: 65_535 });
+
+/**
+ * `main.ts <host> <port> [<settings file>]`; by default it listens as in a container, at `PORT` if that is set.
+ * @throws InvalidOptionError for a port that is none.
+ */
 export function parseArguments(
   values: readonly string[] = process.argv.slice(2),
+  env: Readonly<Record<string, string | undefined>> = environment,
 ): ProgramArguments {
-  const [host = '0.0.0.0', port = '3000', file] = values;
-  return { host, port: Number(port), file };
+  const usual = env['PORT'] === undefined || env['PORT'] === '' ? '3000' : env['PORT'];
+  const [host = '0.0.0.0', port = usual, file] = values;
+  const isDigits = /^\d+$/.test(port);
+  return { host, port: portRule.parse(isDigits ? Number(port) : port, 'port', 'main'), file };
 }
 
 /** Parses the command line and applies the settings of the last run. */

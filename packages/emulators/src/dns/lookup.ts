@@ -13,6 +13,7 @@ export type LookupFunction = (
   ) => void,
 ) => void;
 
+/** How long and how often a resolver asks. */
 export interface ResolverTimeouts {
   /** The time limit of one attempt. Default 1 000. */
   readonly timeoutMs?: number;
@@ -20,7 +21,10 @@ export interface ResolverTimeouts {
   readonly tries?: number;
 }
 
-/** @param server `address:port` */
+/**
+ * A resolver of Node that asks only the given server, `address:port`.
+ * @param server `address:port`
+ */
 export function createResolver(
   server: string,
   { timeoutMs = 1_000, tries = 2 }: ResolverTimeouts = {},

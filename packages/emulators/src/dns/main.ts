@@ -24,7 +24,11 @@ const program = await openProgram<DnsSettings, DnsQuery>({
   apply: (settings) => void (faults = injectorOf(settings.faults)),
 });
 
-function handle(bytes: Buffer, transport: 'udp' | 'tcp', send: (response: Buffer) => void): void {
+function handle(
+  bytes: Buffer,
+  transport: 'udp' | 'tcp',
+  send: (response: Buffer, fromOtherPort?: boolean) => void,
+): void {
   let query: DnsMessage;
   try {
     query = decodeMessage(bytes);
@@ -36,7 +40,7 @@ function handle(bytes: Buffer, transport: 'udp' | 'tcp', send: (response: Buffer
   if (query.isResponse) return;
   const [{ name, type } = { name: '', type: 0 }] = query.questions;
   const isStage = name.toLowerCase() === READY_NAME;
-  const injected = isStage ? [] : faults.inject(name);
+  const injected = isStage ? [] : faults.inject(name, typeName(type));
   if (!isStage) {
     program.log.record({
       name,
@@ -47,16 +51,22 @@ function handle(bytes: Buffer, transport: 'udp' | 'tcp', send: (response: Buffer
     });
   }
   const records = isStage ? [READY_RECORD] : program.settings.records;
-  const response = respond(query, records, injected, transport);
+  const { bytes: response, delayMs, forged } = respond(query, records, injected, transport);
+  for (const each of forged) send(each.bytes, each.fromOtherPort);
   if (response === undefined) return;
-  const { delayMs } = response;
-  if (delayMs === 0) send(response.bytes);
-  else systemClock.schedule(delayMs, () => send(response.bytes), { holdsProcess: false });
+  if (delayMs === 0) send(response);
+  else systemClock.schedule(delayMs, () => send(response), { holdsProcess: false });
 }
 
-const datagrams = createSocket(program.host.includes(':') ? 'udp6' : 'udp4');
+const family = program.host.includes(':') ? 'udp6' : 'udp4';
+const datagrams = createSocket(family);
+const forger = createSocket(family);
+forger.on('error', () => {});
 datagrams.on('message', (bytes, from) => {
-  handle(bytes, 'udp', (response) => datagrams.send(response, from.port, from.address, () => {}));
+  handle(bytes, 'udp', (response, fromOtherPort = false) => {
+    const socket = fromOtherPort ? forger : datagrams;
+    socket.send(response, from.port, from.address, () => {});
+  });
 });
 const port = createSharedPort(program, (socket) => {
   const frames = createFrameReader((bytes) => {

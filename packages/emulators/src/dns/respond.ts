@@ -3,6 +3,7 @@ import {
   type DnsMessage,
   type DnsQuestion,
   type DnsRecord,
+  type ResourceRecord,
   encodeMessage,
   responseCodes,
   toResource,
@@ -10,10 +11,18 @@ import {
 } from '@holdfast/protocols/dns';
 import { type ZoneAnswer, lookUp } from './zone.ts';
 
-/** The response to a query, and its delay. */
+/** The response to a query. */
 interface DnsReply {
-  readonly bytes: Buffer;
+  /** `undefined` for no response. */
+  readonly bytes: Buffer | undefined;
   readonly delayMs: number;
+  /** Sent first, over UDP. */
+  readonly forged: readonly ForgedResponse[];
+}
+
+interface ForgedResponse {
+  readonly bytes: Buffer;
+  readonly fromOtherPort: boolean;
 }
 
 /** The longest UDP response to a client without EDNS. */
@@ -24,31 +33,55 @@ const codes: Partial<Record<DnsFault['kind'], number>> = {
   nxdomain: responseCodes.nameError,
   servfail: responseCodes.serverFailure,
   refused: responseCodes.refused,
+  nodata: responseCodes.ok,
 };
 const wrongAddresses = { 4: '192.0.2.1', 6: '2001:db8::1' } as const;
 
-/** The response to a query under its faults; `undefined` for no response. */
+/** The response to a query under its faults. */
 export function respond(
   query: DnsMessage,
   records: readonly DnsRecord[],
   injected: readonly InjectedDnsFault[],
   transport: 'udp' | 'tcp',
-): DnsReply | undefined {
+): DnsReply {
   const kinds = new Set(injected.map(({ fault }) => fault.kind));
-  if (kinds.has('dropped')) return undefined;
   const [question] = query.questions;
   const isPlain = query.opcode === 0 && query.questions.length === 1;
   const found: ZoneAnswer =
     question !== undefined && isPlain
       ? applyFaults(lookUp(records, question), question, injected)
-      : { code: responseCodes.notImplemented, answers: [] };
+      : { ...empty, code: responseCodes.notImplemented };
   const complete = encodeMessage(responseTo(query, found, false));
   const isTruncated =
     transport === 'udp' && (kinds.has('truncated') || complete.length > maxUdpBytes(query));
   const bytes = isTruncated
-    ? encodeMessage(responseTo(query, { code: found.code, answers: [] }, true))
+    ? encodeMessage(responseTo(query, { ...empty, code: found.code }, true))
     : complete;
-  return { bytes, delayMs: delayOf(injected) };
+  const sent = kinds.has('malformed') ? bytes.subarray(0, bytes.length >> 1) : bytes;
+  return {
+    bytes: kinds.has('dropped') ? undefined : sent,
+    delayMs: delayOf(injected),
+    forged: transport === 'udp' ? injected.flatMap(({ fault }) => forge(query, fault)) : [],
+  };
+}
+
+const empty: ZoneAnswer = { code: responseCodes.ok, answers: [], authorities: [] };
+
+function forge(query: DnsMessage, fault: DnsFault): ForgedResponse[] {
+  const [question] = query.questions;
+  if (fault.kind !== 'forged' || question === undefined) return [];
+  const names = { question: `not.${question.name}`, case: question.name.toLowerCase() };
+  const name = fault.by === 'question' || fault.by === 'case' ? names[fault.by] : question.name;
+  const type = question.type === typeNumbers.AAAA ? 'AAAA' : 'A';
+  const address = wrongAddresses[type === 'A' ? 4 : 6];
+  const response: DnsMessage = {
+    ...emptyResponse,
+    id: fault.by === 'id' ? query.id ^ 1 : query.id,
+    recursionDesired: query.recursionDesired,
+    questions: [{ ...question, name }],
+    answers: [toResource({ name, type, address })],
+  };
+  return [{ bytes: encodeMessage(response), fromOtherPort: fault.by === 'port' }];
 }
 
 /** The response to a malformed query, if it has an id. */
@@ -89,6 +122,7 @@ function responseTo(query: DnsMessage, found: ZoneAnswer, isTruncated: boolean):
     isTruncated,
     code: found.code,
     answers: found.answers,
+    authorities: found.authorities,
   };
 }
 
@@ -101,7 +135,8 @@ function applyFaults(
   for (const { fault, injection } of injected) {
     const code = codes[fault.kind];
     // The first fault with a code counts.
-    if (code !== undefined) return { code, answers: [] };
+    if (code !== undefined) return { ...empty, code };
+    if (fault.kind === 'rotated') answers = rotate(answers, injection);
     if (fault.kind === 'ttlFlip') {
       const ttlSeconds = fault.ttlSeconds[injection % 2 === 1 ? 0 : 1];
       answers = answers.map((answer) => ({ ...answer, ttlSeconds }));
@@ -121,7 +156,15 @@ function applyFaults(
       });
     }
   }
-  return { code: found.code, answers };
+  return { ...found, answers };
+}
+
+/** The aliases stay in front. */
+function rotate(answers: readonly ResourceRecord[], by: number): readonly ResourceRecord[] {
+  const aliases = answers.filter(({ type }) => type === typeNumbers.CNAME);
+  const others = answers.filter(({ type }) => type !== typeNumbers.CNAME);
+  const start = by % Math.max(1, others.length);
+  return [...aliases, ...others.slice(start), ...others.slice(0, start)];
 }
 
 function delayOf(injected: readonly InjectedDnsFault[]): number {

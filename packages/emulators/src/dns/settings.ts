@@ -3,6 +3,7 @@ import { listOf } from '../options/list-rule.ts';
 import { type DnsFault, dnsFaultRule } from './faults.ts';
 import { type DnsRecord, recordRule } from '@holdfast/protocols/dns';
 
+/** Options of the DNS server. */
 export interface DnsOptions {
   /** The records; every other name does not exist. */
   records?: readonly DnsRecord[];

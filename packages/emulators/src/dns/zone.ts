@@ -12,6 +12,8 @@ import {
 export interface ZoneAnswer {
   readonly code: number;
   readonly answers: readonly ResourceRecord[];
+  /** The record of authority, where the answer is that something does not exist and the zone has one. */
+  readonly authorities: readonly ResourceRecord[];
 }
 
 const TYPE_ANY = 255;
@@ -27,7 +29,7 @@ export function lookUp(records: readonly DnsRecord[], question: DnsQuestion): Zo
     // The target of an alias into another zone is left to the client.
     if (known.length === 0) {
       const code = answers.length === 0 ? responseCodes.nameError : responseCodes.ok;
-      return { code, answers };
+      return { code, answers, authorities: authoritiesOf(records, name) };
     }
     const fitting = known.filter(
       ({ type }) => question.type === TYPE_ANY || typeNumbers[type] === question.type,
@@ -38,5 +40,18 @@ export function lookUp(records: readonly DnsRecord[], question: DnsQuestion): Zo
     answers.push(toResource(other));
     name = other.target.toLowerCase();
   }
-  return { code: responseCodes.ok, answers };
+  const isEmpty = answers.every(({ type }) => type === typeNumbers.CNAME);
+  const authorities = isEmpty ? authoritiesOf(records, name) : [];
+  return { code: responseCodes.ok, answers, authorities };
+}
+
+/** The record of authority of the closest zone above a name, or of the name itself. */
+function authoritiesOf(records: readonly DnsRecord[], name: string): readonly ResourceRecord[] {
+  const zones = records.filter(({ type, name: zone }) => type === 'SOA' && isWithin(name, zone));
+  const [closest] = zones.toSorted((one, other) => other.name.length - one.name.length);
+  return closest === undefined ? [] : [toResource(closest)];
+}
+
+function isWithin(name: string, zone: string): boolean {
+  return `.${name}`.endsWith(`.${zone.toLowerCase()}`);
 }

@@ -36,8 +36,10 @@ export type GitFault =
       readonly password: string;
     });
 
+/** The name of a fault of git. */
 export type GitFaultKind = GitFault['kind'];
 
+/** Options of the git server. */
 export interface GitOptions {
   /** Names of the repositories that exist from the start. */
   repositories?: readonly string[];

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { type Clock, sleep } from '@holdfast/foundation';
 import type { RequestLog } from '../control/request-log.ts';
+import { type ResolvedWire, sendOnWire } from './wire.ts';
 import type { ScriptedResponse, UpstreamScript } from './upstream-script.ts';
 
 /** One request to the upstream. */
@@ -33,8 +35,11 @@ interface PlainResponse {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
   readonly delayMs: number;
+  readonly wire?: ResolvedWire | undefined;
 }
 
+/** The connections on which a response was sent. */
+const answeredOn = new WeakSet<Socket>();
 const KEPT_BODY_BYTES = 4_096;
 const HEALTH = '/health';
 
@@ -62,14 +67,24 @@ export async function handleUpstreamRequest(
   if (scripted?.kind === 'routed') entry.route = scripted.route;
   if (scripted !== undefined) log.record(entry);
   const response = scripted === undefined ? healthy : toResponse(scripted, entry);
+  const { wire } = response;
+  const { socket } = incoming;
+  if (wire?.closesReused === true && answeredOn.has(socket)) {
+    socket.resetAndDestroy();
+    return;
+  }
+  answeredOn.add(socket);
   const delayMs = response.delayMs + (scripted === undefined ? 0 : latencyMs());
   if (delayMs > 0) await sleep(clock, delayMs, left.signal);
   entry.status = response.status;
   const [type, written] = encodeBody(response.body);
-  outgoing.writeHead(response.status, {
-    ...(type && { 'content-type': type }),
-    ...lowerCaseNames(response.headers),
-  });
+  const headers = { ...(type && { 'content-type': type }), ...lowerCaseNames(response.headers) };
+  if (wire !== undefined) {
+    const context = { clock, signal: left.signal };
+    await sendOnWire(outgoing, { status: response.status, headers }, written, wire, context);
+    return;
+  }
+  outgoing.writeHead(response.status, headers);
   outgoing.end(written);
 }
 

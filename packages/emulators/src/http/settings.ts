@@ -9,6 +9,7 @@ import {
 } from '@holdfast/foundation';
 import { listOf } from '../options/list-rule.ts';
 import { parsePattern } from './path-pattern.ts';
+import { type ResolvedWire, type UpstreamWire, wireRule } from './wire.ts';
 
 /** The response to a request. */
 export interface UpstreamResponse {
@@ -19,6 +20,8 @@ export interface UpstreamResponse {
   body?: unknown;
   /** The delay of the response. Default 0. */
   delayMs?: number;
+  /** Faults of the connection and of the body's encoding. */
+  wire?: UpstreamWire;
 }
 
 /** A response that is sent a number of times before the next one. */
@@ -51,6 +54,7 @@ export interface UpstreamFaults {
   seed?: number;
 }
 
+/** Options of the HTTP server. */
 export interface UpstreamOptions extends UpstreamFaults {
   /** Without routes, each response echoes its request. */
   routes?: readonly UpstreamRoute[];
@@ -121,6 +125,7 @@ const responseShape = {
   headers: headersRule,
   body: bodyRule,
   delayMs: delay,
+  wire: wireRule,
 };
 
 /** A response with its defaults. */
@@ -129,6 +134,7 @@ export interface ResolvedResponse {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
   readonly delayMs: number;
+  readonly wire?: ResolvedWire | undefined;
 }
 
 export interface ResolvedRoute extends ResolvedResponse {

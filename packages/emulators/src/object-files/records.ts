@@ -1,4 +1,13 @@
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type ResolvedOptions, type OptionsSchema, parseOptions } from '@holdfast/foundation';
 
@@ -123,6 +132,15 @@ function apply(tables: Map<string, Map<string, unknown>>, change: unknown): void
   else records.set(key, record);
 }
 
+/** Writes the whole line, or nothing: a line that a full disk has cut would damage the next one. */
 function writeLine(file: number, line: readonly unknown[]): void {
-  writeSync(file, `${JSON.stringify(line)}\n`);
+  const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
+  const { size } = fstatSync(file);
+  try {
+    // What a disk has room for is written without an error.
+    for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+  } catch (error) {
+    ftruncateSync(file, size);
+    throw error;
+  }
 }

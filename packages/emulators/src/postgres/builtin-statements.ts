@@ -20,6 +20,7 @@ const commands: readonly (readonly [RegExp, string])[] = [
   [/^rollback(?! to\b)(?! transaction to\b)/, 'ROLLBACK'],
   [/^abort\b/, 'ROLLBACK'],
   [/^rollback\b/, 'ROLLBACK TO'],
+  [/^prepare transaction\b/, 'PREPARE TRANSACTION'],
   [/^savepoint\b/, 'SAVEPOINT'],
   [/^release\b/, 'RELEASE'],
   [/^set\b/, 'SET'],

@@ -13,6 +13,7 @@ import {
   parseOptions,
   systemClock,
   string,
+  type EventKinds,
 } from '@holdfast/foundation';
 import { type FakeBehavior, behaviorRule, parseBehavior } from './behavior.ts';
 import type { BoundValue } from '@holdfast/protocols/postgres';
@@ -20,6 +21,7 @@ import type { Ending } from './response-writer.ts';
 import { type ScriptedReply, type Match, Script, type ScriptLine } from './script.ts';
 import { type Identity, FakeSession, type SessionDeps, type SessionPhase } from './session.ts';
 
+/** Options of `createFakePostgres`. */
 export interface FakePostgresOptions {
   /** The replies to statements; the first line that matches is used. Default: none. */
   script?: readonly ScriptLine[];
@@ -31,9 +33,11 @@ export interface FakePostgresOptions {
   maxMessageBytes?: number;
   /** The number of latest statements kept in the log of one session. Default 10 000. */
   maxLoggedStatements?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
+/** A statement that a session has sent, with its values. */
 export interface LoggedStatement {
   readonly sql: string;
   readonly values: readonly BoundValue[];
@@ -51,6 +55,7 @@ export interface LoggedSession {
   readonly statements: readonly LoggedStatement[];
 }
 
+/** The events of a fake Postgres, by name. */
 export interface FakePostgresEvents {
   /** A client has sent its start-up packet. */
   session: { session: number };
@@ -61,6 +66,13 @@ export interface FakePostgresEvents {
   /** A session's connection has closed. */
   ended: { session: number };
 }
+
+const fakePostgresEventKinds: EventKinds<FakePostgresEvents> = {
+  session: true,
+  statement: true,
+  cancel: true,
+  ended: true,
+};
 
 /**
  * A Postgres server in this process, without data, at the level of the wire protocol: its replies are scripted, its
@@ -142,7 +154,10 @@ class FakePostgresServer implements FakePostgres, SessionDeps {
   behavior: FakeBehavior;
   connectionsTotal = 0;
   readonly #maxLoggedStatements: number;
-  readonly #events = createEmitter<FakePostgresEvents>('holdfast:fake-postgres');
+  readonly #events = createEmitter<FakePostgresEvents>(
+    'holdfast:fake-postgres',
+    fakePostgresEventKinds,
+  );
   readonly #connections = new Set<FakeSession>();
   readonly #records: SessionRecord[] = [];
   #listener: Server | undefined;

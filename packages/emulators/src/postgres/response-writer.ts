@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 
+/** How a connection is closed: by FIN, or by RST. */
 export type Ending = 'fin' | 'reset';
 
 /** Collects the response to one client message and sends it, or the part of it that is to arrive. */

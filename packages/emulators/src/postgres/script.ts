@@ -44,6 +44,7 @@ export type ScriptedReply =
 /** A pattern, or a statement compared without case, whitespace and the closing semicolon. */
 export type Match = RegExp | string;
 
+/** A statement to match, and the reply to it. */
 export type ScriptLine = readonly [match: Match, reply: ScriptedReply];
 
 /** The script's lines, the newest first. */

@@ -2,7 +2,8 @@ import type { TransactionIndicator } from '@holdfast/protocols/postgres';
 import { normalizeSql } from './script.ts';
 
 const begins = /^(?:begin|start transaction)\b/;
-const ends = /^(?:commit|end|abort|rollback(?! to\b| transaction to\b))\b/;
+const ends = /^(?:commit|end|abort|prepare transaction|rollback(?! to\b| transaction to\b))\b/;
+const chains = /\band chain$/;
 const returnsToSavepoint = /^rollback (?:transaction )?to\b/;
 
 /** Whether a failed transaction still accepts the statement. */
@@ -30,5 +31,6 @@ export function statusAfter(sql: string, status: TransactionIndicator): Transact
   const text = normalizeSql(sql);
   if (begins.test(text)) return 'T';
   if (returnsToSavepoint.test(text)) return 'T';
-  return ends.test(text) ? 'I' : status;
+  if (!ends.test(text)) return status;
+  return chains.test(text) ? 'T' : 'I';
 }

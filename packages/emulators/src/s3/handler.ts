@@ -11,9 +11,11 @@ import { S3Error } from './wire/error.ts';
 import { parseS3Request } from './wire/request.ts';
 import { operationOf, runOperation } from './operations/routes.ts';
 import { verifySignature } from './wire/signature.ts';
+import { withQuirks } from './quirks.ts';
 import { openStore } from './store.ts';
-import { writeXml } from './wire/xml.ts';
+import { writePlainXml } from './wire/xml.ts';
 
+/** What an S3 server holds and has been asked. */
 export interface S3ServerStats extends RequestStats {
   readonly objects: number;
   /** Bytes of all objects and parts. */
@@ -30,7 +32,10 @@ interface S3Handler {
   close(): void;
 }
 
-/** @param onRequest called with each request when its response is known. */
+/**
+ * The requests of S3 without a server: what `createS3Server` listens with.
+ * @param onRequest called with each request when its response is known.
+ */
 export async function openS3Handler(
   options: ResolvedS3ServerOptions,
   onRequest: (request: S3RequestRecord) => void,
@@ -55,7 +60,15 @@ export async function openS3Handler(
         call: { operation, bucket, key },
         async run() {
           const caller = verifySignature(request, verifier);
-          return runOperation(operation, { request, caller, store, limits: options, clock });
+          const seen = withQuirks(request, options.quirks);
+          return runOperation(operation, {
+            request: seen,
+            caller,
+            verifier,
+            store,
+            limits: options,
+            clock,
+          });
         },
       };
     },
@@ -82,7 +95,7 @@ export async function openS3Handler(
 }
 
 function xmlError(status: number, code: string, message: string): HttpResponse {
-  const body = writeXml([
+  const body = writePlainXml([
     'Error',
     [
       ['Code', code],

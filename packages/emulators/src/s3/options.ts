@@ -13,14 +13,21 @@ import {
 } from '@holdfast/foundation';
 import { listOf } from '../options/list-rule.ts';
 import type { FaultHook } from '../serving/call-faults.ts';
+import { type S3Quirks, quirksRule } from './quirks.ts';
 
+/** Options of `createS3Server`. */
 export interface S3ServerOptions {
   /** Default `holdfast`. */
   accessKeyId?: string;
   /** Default `holdfast-secret`. */
   secretAccessKey?: string;
   /** More accounts. Each may do only what a bucket's policy allows it. */
-  accounts?: readonly { readonly accessKeyId: string; readonly secretAccessKey: string }[];
+  accounts?: readonly {
+    /** The name of its key. */
+    readonly accessKeyId: string;
+    /** The key that its requests are signed with. */
+    readonly secretAccessKey: string;
+  }[];
   /** Stores all data, which then survives a restart; created when missing. Default: in memory. */
   directory?: string;
   /** Default 127.0.0.1. */
@@ -33,6 +40,8 @@ export interface S3ServerOptions {
   maxStoredBytes?: number;
   /** The smallest part, except for the last. Default 5 MiB, as in S3. */
   minPartBytes?: number;
+  /** How the server differs from S3. Default: not at all. */
+  quirks?: S3Quirks;
   /** Called for each request before it is handled. */
   faults?: FaultHook;
   /** The clock of object times, signatures, delays and the Date header. */
@@ -74,15 +83,22 @@ const shape = {
   directory: optional(string({ maxLength: 4_096 })),
   host: name('127.0.0.1'),
   port: integer({ min: 0, max: 65_535, default: 0 }),
+  quirks: quirksRule,
   faults: callback<FaultHook>(() => undefined),
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 } satisfies OptionsSchema<S3ServerOptions>;
 
-export interface ResolvedS3ServerOptions extends Required<Omit<S3ServerOptions, 'directory'>> {
+export interface ResolvedS3ServerOptions extends Required<
+  Omit<S3ServerOptions, 'directory' | 'quirks'>
+> {
   readonly directory: string | undefined;
+  readonly quirks: Required<S3Quirks>;
 }
 
-/** @throws InvalidOptionError */
+/**
+ * The options with their defaults.
+ * @throws InvalidOptionError
+ */
 export function parseS3ServerOptions(given: S3ServerOptions): ResolvedS3ServerOptions {
   const options = parseOptions('createS3Server', shape, given);
   const fallback = options.directory === undefined ? GIB : 1_024 * GIB;

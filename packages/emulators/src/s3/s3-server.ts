@@ -3,6 +3,7 @@ import { type HttpListener, listen } from '../serving/http-listener.ts';
 import { type S3ServerStats, openS3Handler } from './handler.ts';
 import { type S3ServerOptions, parseS3ServerOptions } from './options.ts';
 
+/** The key that requests are signed with. */
 export interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;

@@ -26,7 +26,10 @@ export interface S3Settings extends S3StageOptions {
   readonly faults: readonly FaultRule[];
 }
 
-/** @throws InvalidOptionError */
+/**
+ * The settings that can change while the server runs.
+ * @throws InvalidOptionError
+ */
 export function parseS3Settings(owner: string, given: unknown, field?: string): S3Settings {
   return withoutUndefined(parseOptions(owner, shape, given, field));
 }

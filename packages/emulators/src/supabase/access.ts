@@ -4,6 +4,7 @@ import { withoutUndefined } from '../options/without-undefined.ts';
 import { type SupabaseErrorReason, supabaseError } from './error.ts';
 
 export const ROLES = ['anon', 'authenticated', 'service_role'] as const;
+/** A role that a token names, to which policies apply. */
 export type StorageRole = (typeof ROLES)[number];
 
 /** The actions of row level security on the rows of objects and buckets. */

@@ -20,6 +20,7 @@ export type SupabaseErrorReason =
   | 'MissingParameter'
   | 'NoSuchBucket'
   | 'NoSuchKey'
+  | 'ResourceAlreadyExists'
   | 'ResourceNotEmpty';
 
 /** The status, the message, and the `error` field where it differs from the code. */
@@ -36,12 +37,13 @@ const errors: Readonly<Record<SupabaseErrorReason, readonly [number, string, str
   InvalidMimeType: [415, 'mime type is not supported', 'invalid_mime_type'],
   InvalidParameter: [400, 'Invalid Parameter'],
   InvalidRange: [400, 'invalid range provided', 'invalid_range'],
-  InvalidRequest: [400, 'The request is not valid'],
+  InvalidRequest: [400, 'The request is not valid', 'Error'],
   InvalidSignature: [400, 'Invalid signature'],
   KeyAlreadyExists: [409, 'The resource already exists', 'Duplicate'],
   MissingParameter: [400, 'Missing Required Parameter'],
   NoSuchBucket: [404, 'Bucket not found', 'Bucket not found'],
   NoSuchKey: [404, 'Object not found', 'not_found'],
+  ResourceAlreadyExists: [409, 'The resource already exists', 'Duplicate'],
   ResourceNotEmpty: [409, 'The bucket you tried to delete is not empty'],
 };
 

@@ -7,6 +7,11 @@ export interface SupabaseFaults {
   policies?: readonly StoragePolicy[];
   /** Rejects writes as the real server does: HTTP 400 with 503 DatabaseReadOnly in the body. */
   readOnly?: boolean;
+  /**
+   * `racing`: a create does not see what another created within a second, as on servers before September 2026;
+   * the last one stays. Default `exclusive`.
+   */
+  creates?: 'exclusive' | 'racing';
   /** `frozen`: 544 DatabaseTimeout, after `databaseTimeoutMs`. `down`: 500 InternalError. Default `up`. */
   database?: 'up' | 'frozen' | 'down';
 }
@@ -15,10 +20,12 @@ export interface SupabaseFaults {
 export const supabaseFaultsSchema: {
   readonly policies: OptionRule<readonly StoragePolicy[]>;
   readonly readOnly: OptionRule<boolean>;
+  readonly creates: OptionRule<'exclusive' | 'racing'>;
   readonly database: OptionRule<'up' | 'frozen' | 'down'>;
 } = {
   policies: policiesRule,
   readOnly: boolean(false),
+  creates: oneOf(['exclusive', 'racing'], 'exclusive'),
   database: oneOf(['up', 'frozen', 'down'], 'up'),
 };
 

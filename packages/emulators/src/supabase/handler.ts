@@ -15,6 +15,7 @@ import { SupabaseError, supabaseError } from './error.ts';
 import { type Route, routeOf } from './operations/routes.ts';
 import { openSupabaseStore } from './store.ts';
 
+/** What a Supabase Storage holds and has been asked. */
 export interface SupabaseStorageStats extends RequestStats {
   readonly objects: number;
 }
@@ -33,7 +34,10 @@ export interface SupabaseHandler {
 
 const PREFIX = '/storage/v1';
 
-/** @param onRequest called with each request when its response is known. */
+/**
+ * The requests of Supabase Storage without a server: what `createSupabaseStorageServer` listens with.
+ * @param onRequest called with each request when its response is known.
+ */
 export async function openSupabaseHandler(
   options: ResolvedSupabaseOptions,
   onRequest: (request: SupabaseRequestRecord) => void,

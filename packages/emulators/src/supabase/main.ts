@@ -21,12 +21,20 @@ let handler: SupabaseHandler | undefined;
 
 const program = await openProgram<SupabaseSettings, SupabaseRequestRecord>({
   parse: (given) => parseSupabaseSettings('supabase', given ?? {}),
-  apply({ faults, policies, readOnly, database }) {
+  apply({ faults, policies, readOnly, creates, database }) {
     hook = hookOf(faults);
-    handler?.setFaults({ policies, readOnly, database });
+    handler?.setFaults({ policies, readOnly, creates, database });
   },
 });
-const { faults: _, rest: tables, policies, readOnly, database, ...options } = program.settings;
+const {
+  faults: _,
+  rest: tables,
+  policies,
+  readOnly,
+  creates,
+  database,
+  ...options
+} = program.settings;
 const directory = program.directory && join(program.directory, 'data');
 const opened = await openSupabaseHandler(
   parseSupabaseOptions({
@@ -37,7 +45,7 @@ const opened = await openSupabaseHandler(
   }),
   (request) => program.log.record(request),
 );
-opened.setFaults({ policies, readOnly, database });
+opened.setFaults({ policies, readOnly, creates, database });
 handler = opened;
 const rest =
   tables &&

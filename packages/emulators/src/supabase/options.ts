@@ -13,6 +13,7 @@ import {
 import type { FaultHook } from '../serving/call-faults.ts';
 import { type StoragePolicy, policiesRule } from './access.ts';
 
+/** Options of `createSupabaseStorageServer`. */
 export interface SupabaseStorageServerOptions {
   /** Signs and verifies tokens by HS256; at least 32 characters. Default: a fixed secret. */
   jwtSecret?: string;
@@ -36,6 +37,7 @@ export interface SupabaseStorageServerOptions {
   databaseTimeoutMs?: number;
   /** Called for each request before it is handled. */
   faults?: FaultHook;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
@@ -83,7 +85,10 @@ export interface ResolvedSupabaseOptions extends Required<
   readonly directory: string | undefined;
 }
 
-/** @throws InvalidOptionError */
+/**
+ * The options with their defaults.
+ * @throws InvalidOptionError
+ */
 export function parseSupabaseOptions(given: SupabaseStorageServerOptions): ResolvedSupabaseOptions {
   return parseOptions('createSupabaseStorageServer', shape, given);
 }

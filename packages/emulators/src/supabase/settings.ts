@@ -40,7 +40,10 @@ export interface SupabaseSettings extends Required<Omit<SupabaseStageOptions, 'r
   readonly rest?: RestSettings;
 }
 
-/** @throws InvalidOptionError */
+/**
+ * The settings that can change while the server runs.
+ * @throws InvalidOptionError
+ */
 export function parseSupabaseSettings(
   owner: string,
   given: unknown,
@@ -49,7 +52,10 @@ export function parseSupabaseSettings(
   return withoutUndefined(parseOptions(owner, shape, given, field));
 }
 
-/** @throws InvalidOptionError */
+/**
+ * The faults of a Supabase on a stage.
+ * @throws InvalidOptionError
+ */
 export function parseStageFaults(owner: string, given: unknown): Required<SupabaseStageFaults> {
   return parseOptions(owner, { ...supabaseFaultsSchema, faults: faultRulesRule }, given);
 }

@@ -6,6 +6,8 @@ export interface TlsHandshake {
   readonly servername?: string;
   /** The negotiated version, such as `TLSv1.3`; absent after a failure. */
   readonly protocol?: string;
+  /** Whether a session was resumed, without a certificate. */
+  readonly resumed?: boolean;
   /** The error code, such as `ERR_SSL_UNSUPPORTED_PROTOCOL` or `ECONNRESET`. */
   readonly error?: string;
   /** The fault of the server at that time. */

@@ -1,4 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  createSecureServer as createHttp2Server,
+} from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { type Server, type TLSSocket, createServer as createTlsServer } from 'node:tls';
 import { systemClock } from '@holdfast/foundation';
@@ -9,7 +14,7 @@ import { contextOf } from './context.ts';
 import type { TlsHandshake } from './handshake.ts';
 import { type TlsProtocol, type TlsSettings, parseTlsSettings } from './settings.ts';
 
-/** The TLS program: HTTPS or an echo, on a port shared with control requests in clear text. */
+/** The TLS program: HTTPS, HTTP/2 or an echo, on a port shared with control requests in clear text. */
 
 /** The limit of a request body, which is echoed from memory. */
 const MAX_BODY_BYTES = 16_777_216;
@@ -30,13 +35,7 @@ const program = await openProgram<TlsSettings | undefined, TlsHandshake>({
 });
 
 function open(settings: TlsSettings): Server {
-  const opened =
-    settings.protocol === 'https'
-      ? createHttpsServer(contextOf(settings), (incoming, outgoing) => {
-          // Rejects when the client disconnects.
-          echoRequest(incoming, outgoing).catch(() => outgoing.destroy());
-        })
-      : createTlsServer(contextOf(settings), (socket) => void socket.pipe(socket));
+  const opened = openFor(settings);
   opened.on('secureConnection', (socket: TLSSocket) => {
     socket.on('error', () => socket.destroy());
     // `false` when the client sent no server name.
@@ -44,6 +43,7 @@ function open(settings: TlsSettings): Server {
     record({
       ...(typeof servername === 'string' && { servername }),
       protocol: socket.getProtocol() ?? 'unknown',
+      ...(socket.isSessionReused() && { resumed: true }),
     });
   });
   opened.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
@@ -51,6 +51,22 @@ function open(settings: TlsSettings): Server {
     socket.destroy();
   });
   return opened;
+}
+
+function openFor(settings: TlsSettings): Server {
+  const context = contextOf(settings);
+  if (settings.protocol === 'echo') {
+    return createTlsServer(context, (socket) => void socket.pipe(socket));
+  }
+  if (settings.protocol === 'https') {
+    return createHttpsServer(context, (incoming, outgoing) => {
+      // Rejects when the client disconnects.
+      echoRequest(incoming, outgoing).catch(() => outgoing.destroy());
+    });
+  }
+  return createHttp2Server(context, (incoming, outgoing) => {
+    echoRequest(incoming, outgoing).catch(() => outgoing.stream.destroy());
+  });
 }
 
 function record(handshake: Omit<TlsHandshake, 'atMs' | 'fault'>): void {
@@ -62,7 +78,10 @@ function record(handshake: Omit<TlsHandshake, 'atMs' | 'fault'>): void {
   });
 }
 
-async function echoRequest(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function echoRequest(
+  incoming: IncomingMessage | Http2ServerRequest,
+  outgoing: ServerResponse | Http2ServerResponse,
+): Promise<void> {
   const { method, url } = incoming;
   const body = (await readBytes(incoming, MAX_BODY_BYTES)).toString('utf8');
   outgoing.setHeader('content-type', 'application/json');

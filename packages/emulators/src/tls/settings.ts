@@ -8,7 +8,7 @@ import {
 } from '@holdfast/foundation';
 
 /** The protocol inside TLS. */
-export type TlsProtocol = 'https' | 'echo';
+export type TlsProtocol = 'https' | 'h2' | 'echo';
 
 /** The settings of the TLS program; the names are those of `tls.createServer`. */
 export interface TlsSettings {
@@ -27,7 +27,8 @@ type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 const MAX_PEM_CHARACTERS = 65_536;
 const version = optional(oneOf<TlsVersion>(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']));
 
-export const protocolRule: OptionRule<TlsProtocol> = oneOf(['https', 'echo'], 'https');
+/** The rule of the option `protocol`: `https` (default), `h2` or `echo`. */
+export const protocolRule: OptionRule<TlsProtocol> = oneOf(['https', 'h2', 'echo'], 'https');
 
 const pemRule: OptionRule<string> = {
   permitted: 'text in PEM',
@@ -48,7 +49,10 @@ const shape = {
   ciphers: optional(string({ maxLength: 1_000 })),
 };
 
-/** @throws InvalidOptionError */
+/**
+ * The settings of the TLS server with their defaults.
+ * @throws InvalidOptionError
+ */
 export function parseTlsSettings(given: unknown): TlsSettings {
   return parseOptions('tls', shape, given);
 }

@@ -13,84 +13,74 @@ import {
   systemClock,
   string,
 } from '@holdfast/foundation';
-import { withTimeout } from '@holdfast/resilience';
-import { SteadyStateError } from '../errors.ts';
-import { findingsOf } from './lessons.ts';
-import {
-  type PhaseStats,
-  createSampleCounter,
-  endpointsOutside,
-  outageIn,
-  statsOf,
-} from './samples.ts';
+import { ExperimentInterruptedError } from '../errors.ts';
+import { measureBaseline } from './baseline.ts';
+import { Detection } from './detection.ts';
+import { undoBeforeProcessEnds } from './process-end.ts';
+import { awaitRecovery } from './recovery.ts';
+import { type ExperimentResult, resultOf } from './result.ts';
+import { type PhaseStats, createSampleCounter } from './samples.ts';
+import { type InjectFault, ReversibleFault } from './undo.ts';
+import { verified } from './verified.ts';
 import { Watch } from './watch.ts';
 
 type Probe = (signal: AbortSignal) => unknown;
 
+/** What the service is like without a fault: its probes and the limits that they keep. */
 export interface SteadyState {
   /** The probes by the name of their endpoint; a probe that rejects is bad. */
   probes: Readonly<Record<string, Probe>>;
-  /** The interval of each probe, and so the resolution of every measured time. Default 10. */
+  /** The interval of each probe. Default 10. */
   intervalMs?: number;
   /** A probe that takes longer fails. Default 1 000. */
   timeoutMs?: number;
   /** A probe that takes longer is bad although it succeeded. Default: `timeoutMs`. */
   maxLatencyMs?: number;
-  /** The share of bad probes an endpoint has without a fault. Default 0. */
+  /**
+   * The share of bad probes that each endpoint has without a fault. Default 0: then one bad probe is an outage. With a
+   * share, an outage is what is worse than chance, with a confidence of 99.9 %.
+   */
   maxBadShare?: number;
 }
 
+/** Options of `experiment`. All times in milliseconds. */
 export interface ExperimentOptions {
+  /** Named in the result and in errors. */
   name: string;
+  /** The probes, and what counts as an outage. */
   steadyState: SteadyState;
-  /** Injects the fault and returns a function that undoes it, which is called in any case. */
-  fault: (signal: AbortSignal) => Undo | Promise<Undo>;
-  /** How long the steady state is measured first. Default 1 000. */
+  /**
+   * Injects the fault and returns a function that undoes it, which is called in any case. With several steps, each can
+   * be deferred: `undo.defer(() => ...)` also counts when a later step rejects.
+   */
+  fault: InjectFault;
+  /** How long `fault` may take. Default 60 000. */
+  faultTimeoutMs?: number;
+  /** How long undoing may take, all undo functions together. Default 30 000. */
+  undoTimeoutMs?: number;
+  /** How long the steady state is measured first, at least 20 probes of each endpoint. Default 1 000. */
   baselineMs?: number;
   /** How long the fault lasts. */
   durationMs: number;
-  /** Called after every probe during the fault; `true` undoes the fault at once. */
-  abortIf?: (impact: PhaseStats) => boolean;
-  /** How long the recovery may take. Default 30 000. */
+  /** Called after every probe that the fault can have changed; `true`, also of a promise, undoes the fault at once. */
+  abortIf?: (impact: PhaseStats) => boolean | PromiseLike<boolean>;
+  /** How long the recovery may take; `stableMs` comes after it. Default 30 000. */
   recoveryTimeoutMs?: number;
-  /** How many good probes in a row every endpoint needs to count as recovered. Default 5. */
+  /** How many good probes, net of bad ones, end an outage. Default 5. */
   stableProbes?: number;
+  /**
+   * How long every endpoint has to stay in its steady state to count as back. Default 1 000; twice the longest time
+   * between two outages of an endpoint where that is longer, up to a third of `recoveryTimeoutMs`.
+   */
+  stableMs?: number;
   /** Checks afterwards, for example, that nothing was lost or duplicated; rejects when it was. */
   verify?: (signal: AbortSignal) => unknown;
   /** How long `verify` may take before it counts as failed. Default 300 000. */
   verifyTimeoutMs?: number;
+  /** Aborts the experiment: the fault is undone, and the call rejects with the signal's reason. */
   signal?: AbortSignal;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
-}
-
-/** Undoes a fault. */
-export type Undo = () => unknown;
-
-export interface ExperimentResult {
-  readonly name: string;
-  /**
-   * `withstood`: never outside the steady state. `recovered`: outside and back. `lost`: not back in time, or `verify`
-   * rejected. `aborted`: by `abortIf`.
-   */
-  readonly verdict: 'withstood' | 'recovered' | 'lost' | 'aborted';
-  readonly baseline: PhaseStats;
-  readonly impact: PhaseStats;
-  readonly recovery: PhaseStats;
-  /** From the injection to the end of the first bad probe. */
-  readonly detectionMs?: number;
-  /** From the end of the first bad probe to the first good one after the last bad one (the MTTR of this outage). */
-  readonly outageMs?: number;
-  /** From the end of the fault to that same good probe; absent when the probe came before. */
-  readonly recoveryMs?: number;
-  /** The resolution of the times above. */
-  readonly resolutionMs: number;
-  readonly blastRadius: {
-    /** The share of bad probes during the fault. */
-    readonly share: number;
-    readonly endpoints: readonly string[];
-  };
-  readonly verifyError?: unknown;
-  readonly lessons: readonly string[];
 }
 
 const ms = { min: 1, max: 86_400_000 };
@@ -111,41 +101,40 @@ const shape = {
     maxLatencyMs: optional(integer(ms)),
     maxBadShare: number({ min: 0, max: 1, default: 0 }),
   }),
-  fault: callback<ExperimentOptions['fault']>(),
+  fault: callback<InjectFault>(),
+  faultTimeoutMs: integer({ ...ms, default: 60_000 }),
+  undoTimeoutMs: integer({ ...ms, default: 30_000 }),
   baselineMs: integer({ ...ms, default: 1_000 }),
   durationMs: integer(ms),
-  abortIf: optional(callback<(impact: PhaseStats) => boolean>()),
+  abortIf: optional(callback<NonNullable<ExperimentOptions['abortIf']>>()),
   recoveryTimeoutMs: integer({ ...ms, default: 30_000 }),
   stableProbes: integer({ min: 1, max: 1_000, default: 5 }),
+  stableMs: integer({ ...ms, default: 1_000 }),
   verify: callback<(signal: AbortSignal) => unknown>(() => {}),
   verifyTimeoutMs: integer({ ...ms, default: 300_000 }),
   signal: optional(objectWith<AbortSignal>(['addEventListener', 'aborted'])),
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
-type ResolvedExperiment = ResolvedOptions<typeof shape>;
+type ResolvedExperiment = ResolvedOptions<typeof shape> & { readonly maxLatencyMs: number };
 
 /**
  * Probes the steady state, injects a fault, measures its effect, undoes it, measures the recovery, and verifies. The
- * fault is undone in any case.
+ * fault is undone in any case, also before this process ends by a signal or an uncaught error.
  * @throws InvalidOptionError; SteadyStateError without a steady state, and then no fault is injected; the error of the
- * fault or of undoing it; the signal's reason.
+ * fault; ExperimentInterruptedError when the process was about to end; the signal's reason.
  */
 export async function experiment(given: ExperimentOptions): Promise<ExperimentResult> {
-  const options = parseOptions('experiment', shape, given);
-  const { steadyState, clock, signal } = options;
+  const read = parseOptions('experiment', shape, given);
+  const { steadyState, clock, signal } = read;
+  const maxLatencyMs = steadyState.maxLatencyMs ?? steadyState.timeoutMs;
   const ending = new AbortController();
   const onAbort = (): void => ending.abort(signal?.reason);
   signal?.throwIfAborted();
   signal?.addEventListener('abort', onAbort, { once: true });
-  const watch = new Watch({
-    ...steadyState,
-    maxLatencyMs: steadyState.maxLatencyMs ?? steadyState.timeoutMs,
-    clock,
-    signal: ending.signal,
-  });
+  const watch = new Watch({ ...steadyState, maxLatencyMs, clock, signal: ending.signal });
   try {
-    return await runPhases(options, watch, ending.signal);
+    return await runPhases({ ...read, maxLatencyMs }, watch, ending);
   } finally {
     signal?.removeEventListener('abort', onAbort);
     ending.abort(signal?.reason ?? new DOMException('the experiment is over', 'AbortError'));
@@ -156,145 +145,93 @@ export async function experiment(given: ExperimentOptions): Promise<ExperimentRe
 async function runPhases(
   options: ResolvedExperiment,
   watch: Watch,
-  signal: AbortSignal,
+  ending: AbortController,
 ): Promise<ExperimentResult> {
-  const { name, clock } = options;
-  const baseline = await measureBaseline(options, watch);
+  const { steadyState, clock, maxLatencyMs } = options;
+  const endpoints = Object.keys(steadyState.probes);
+  const baseline = await measureBaseline(watch, { ...options, ...steadyState, endpoints });
+  const detection = new Detection(watch, baseline, { ...options, ...steadyState, maxLatencyMs });
   const injectedMs = clock.now();
-  const isAborted = await injectFault(options, watch, injectedMs, signal);
+  const impact = await injectFault(options, watch, ending, baseline.probes);
   const undoneMs = clock.now();
-  const isBack = await awaitRecovery(options, watch, undoneMs);
+  const isBack = await awaitRecovery(watch, detection, undoneMs, { ...steadyState, ...options });
+  const samples = watch.known().filter(({ index }) => !baseline.probes.has(index));
   await watch.stop();
   const limits = { name: 'verify', timeoutMs: options.verifyTimeoutMs, clock };
-  const verifyError: unknown = await verified(options.verify, limits, signal);
-  const outcome = { injectedMs, undoneMs, isAborted, isBack, verifyError };
-  return { name, baseline, ...resultOf(options, watch, outcome) };
+  const verifyError = await verified(options.verify, limits, ending.signal);
+  const outcome = { ...impact, injectedMs, undoneMs, isBack, verifyError };
+  const { intervalMs } = steadyState;
+  return resultOf({ ...options, ...outcome, baseline, detection, samples, intervalMs });
 }
 
-/** @throws SteadyStateError */
-async function measureBaseline(options: ResolvedExperiment, watch: Watch): Promise<PhaseStats> {
-  const beganMs = options.clock.now();
-  await watch.until(options.baselineMs, () => false);
-  const baseline = statsOf(watch.between(beganMs));
-  if (baseline.probes === 0 || baseline.badShare > options.steadyState.maxBadShare)
-    throw new SteadyStateError(options.name, baseline);
-  return baseline;
+/** What is known when the fault was undone. */
+interface Undone {
+  readonly isAborted: boolean;
+  /** When the undoing began. */
+  readonly undoingMs: number;
+  readonly undoError: unknown;
 }
 
-/** Injects the fault for its duration and undoes it; returns whether `abortIf` ended it early. */
+/** Injects the fault for its duration and undoes it. @throws the error of `fault` or `abortIf`, the signal's reason */
 async function injectFault(
-  { fault, durationMs, abortIf }: ResolvedExperiment,
+  options: ResolvedExperiment,
   watch: Watch,
-  injectedMs: number,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const undo: unknown = await fault(signal);
-  if (!isUndo(undo)) {
-    const permitted = 'a function that returns what undoes the fault';
-    throw new InvalidOptionError('experiment', 'fault', undo, permitted);
-  }
+  ending: AbortController,
+  before: ReadonlySet<number>,
+): Promise<Undone> {
+  const { name, fault, clock } = options;
+  const injected = new ReversibleFault(options);
+  let endedBy: string | undefined;
+  const release = undoBeforeProcessEnds({
+    undo: async (reason) => {
+      if (!ending.signal.aborted) endedBy = reason;
+      ending.abort(new DOMException(`the process is ended by ${reason}`, 'AbortError'));
+      warn(await injected.undo());
+    },
+    undoNow: () => injected.undoNow(),
+  });
+  let measured: { readonly isAborted: boolean } | undefined;
+  let failure: { readonly error: unknown } | undefined;
   try {
-    const impact = createSampleCounter();
-    for (const sample of watch.between(injectedMs)) impact.record(sample);
-    return await watch.until(durationMs, (sample) => {
-      if (abortIf === undefined || sample.startedMs < injectedMs) return false;
-      impact.record(sample);
-      return abortIf(impact.read());
-    });
-  } finally {
-    await undo();
+    await injected.inject(fault, ending.signal);
+    const isAborted = await impactOf(options, watch, before);
+    measured = { isAborted };
+  } catch (error) {
+    failure = { error };
   }
+  const undoingMs = clock.now();
+  const undoError = await injected.undo();
+  release();
+  // Only now is it known whether the fault was undone.
+  if (endedBy !== undefined && (failure === undefined || failure.error === ending.signal.reason)) {
+    throw new ExperimentInterruptedError(name, endedBy, undoError);
+  }
+  // The result tells `undoError`; without a result a warning does.
+  if (measured !== undefined) return { ...measured, undoingMs, undoError };
+  warn(undoError);
+  throw failure?.error;
 }
 
-/** Waits until every endpoint had enough good probes in a row; returns whether they had. */
-function awaitRecovery(
-  { steadyState, stableProbes, recoveryTimeoutMs }: ResolvedExperiment,
+/** Measures the effect of the fault for its duration; returns whether `abortIf` ended it. @throws the error of `abortIf` */
+async function impactOf(
+  { durationMs, abortIf }: ResolvedExperiment,
   watch: Watch,
-  undoneMs: number,
+  before: ReadonlySet<number>,
 ): Promise<boolean> {
-  const endpoints = Object.keys(steadyState.probes);
-  const goodInARow = new Map<string, number>();
-  return watch.until(recoveryTimeoutMs, ({ endpoint, startedMs, isGood }) => {
-    if (startedMs < undoneMs) return false;
-    goodInARow.set(endpoint, isGood ? (goodInARow.get(endpoint) ?? 0) + 1 : 0);
-    return endpoints.every((each) => (goodInARow.get(each) ?? 0) >= stableProbes);
+  const impact = createSampleCounter();
+  const early = watch.known().filter(({ index }) => !before.has(index));
+  for (const sample of early) impact.record(sample);
+  const counted = new Set(early.map(({ index }) => index));
+  return watch.until(durationMs, (sample) => {
+    if (abortIf === undefined || before.has(sample.index) || counted.has(sample.index))
+      return false;
+    impact.record(sample);
+    return abortIf(impact.read());
   });
 }
 
-function resultOf(
-  { steadyState, recoveryTimeoutMs }: ResolvedExperiment,
-  watch: Watch,
-  outcome: {
-    readonly injectedMs: number;
-    readonly undoneMs: number;
-    readonly isAborted: boolean;
-    readonly isBack: boolean;
-    readonly verifyError: unknown;
-  },
-): Omit<ExperimentResult, 'name' | 'baseline'> {
-  const { injectedMs, undoneMs, isAborted, isBack, verifyError } = outcome;
-  const { maxBadShare, intervalMs } = steadyState;
-  const during = watch.between(injectedMs, undoneMs);
-  const after = watch.between(undoneMs);
-  const outside = new Set([
-    ...endpointsOutside(during, maxBadShare),
-    ...endpointsOutside(after, maxBadShare),
-  ]);
-  const impact = statsOf(during);
-  const outage = outageIn(
-    watch.samples.filter(({ endpoint }) => outside.has(endpoint)),
-    injectedMs,
-  );
-  const endpoints = outage?.endpoints ?? [];
-  const backMs = isBack ? outage?.backMs : undefined;
-  const detectionMs = outage === undefined ? undefined : outage.detectedMs - injectedMs;
-  const outageMs =
-    outage === undefined || backMs === undefined
-      ? undefined
-      : Math.max(0, backMs - outage.detectedMs);
-  const isLost = !isBack || verifyError !== undefined;
-  const reached = outage === undefined ? 'withstood' : 'recovered';
-  return {
-    verdict: isAborted ? 'aborted' : isLost ? 'lost' : reached,
-    impact,
-    recovery: statsOf(after),
-    ...(detectionMs === undefined ? {} : { detectionMs }),
-    ...(outageMs === undefined ? {} : { outageMs }),
-    ...(backMs === undefined || backMs < undoneMs ? {} : { recoveryMs: backMs - undoneMs }),
-    resolutionMs: intervalMs,
-    blastRadius: { share: impact.badShare, endpoints },
-    ...(verifyError === undefined ? {} : { verifyError }),
-    lessons: findingsOf({
-      impact,
-      detectionMs,
-      outageMs,
-      isBack,
-      wasBackUnderFault: backMs !== undefined && backMs < undoneMs,
-      isAborted,
-      endpoints,
-      recoveryTimeoutMs,
-      verifyError,
-    }),
-  };
-}
-
-/** Returns what `verify` rejected with, or undefined. @throws the signal's reason */
-async function verified(
-  verify: (signal: AbortSignal) => unknown,
-  limits: { name: string; timeoutMs: number; clock: Clock },
-  signal: AbortSignal,
-): Promise<unknown> {
-  try {
-    await withTimeout(async (limit) => verify(limit), { ...limits, signal });
-    return undefined;
-  } catch (error) {
-    signal.throwIfAborted();
-    return error ?? new Error('verify rejected with nothing');
-  }
-}
-
-function isUndo(value: unknown): value is Undo {
-  return typeof value === 'function';
+function warn(undoError: unknown): void {
+  if (undoError instanceof Error) process.emitWarning(undoError);
 }
 
 function isProbes(value: unknown): value is Readonly<Record<string, Probe>> {

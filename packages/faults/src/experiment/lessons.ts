@@ -7,20 +7,28 @@ interface Observations {
   readonly isBack: boolean;
   readonly wasBackUnderFault: boolean;
   readonly isAborted: boolean;
+  /** How often an endpoint left the steady state after the fault was undone. */
+  readonly relapses: number;
   readonly endpoints: readonly string[];
   readonly recoveryTimeoutMs: number;
   readonly verifyError: unknown;
+  readonly undoError: unknown;
 }
 
 /** Returns the findings of an experiment as sentences; the numbers are in its result. */
 export function findingsOf(observed: Observations): readonly string[] {
-  const { impact, detectionMs, outageMs, endpoints } = observed;
+  const { impact, detectionMs, outageMs, endpoints, relapses } = observed;
   const lessons: string[] = [];
   if (observed.isAborted) lessons.push('The experiment was aborted before its time.');
   if (detectionMs === undefined) {
     lessons.push(
-      'No probe left the steady state: the fault was absorbed, or it missed its target.',
+      'No endpoint left the steady state: the fault was absorbed, or it missed its target.',
     );
+    if (impact.bad > 0) {
+      lessons.push(
+        `${impact.bad} of ${impact.probes} probes were bad during the fault, which can be chance.`,
+      );
+    }
   } else {
     const share = Math.round(impact.badShare * 100);
     lessons.push(
@@ -39,6 +47,14 @@ export function findingsOf(observed: Observations): readonly string[] {
     );
   } else if (!observed.isBack) {
     lessons.push(`Not back ${observed.recoveryTimeoutMs} ms after the fault was undone.`);
+  }
+  if (relapses > 0) {
+    const often = relapses === 1 ? 'once more' : `${relapses} more times`;
+    const end = observed.isBack ? '' : ': it is flapping';
+    lessons.push(`Left the steady state ${often} after the fault was undone${end}.`);
+  }
+  if (observed.undoError !== undefined) {
+    lessons.push('The fault was not undone and may still be there: see undoError.');
   }
   if (observed.verifyError !== undefined) {
     lessons.push('The verification afterwards failed: see verifyError.');

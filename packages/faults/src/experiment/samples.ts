@@ -4,7 +4,10 @@ import { type Distribution, createHistogram } from '@holdfast/foundation';
 /** The result of one probe. */
 export interface Sample {
   readonly endpoint: string;
+  /** The number of the probe, in order of the starts. */
+  readonly index: number;
   readonly startedMs: number;
+  /** For a probe still in progress, the time of the reading. */
   readonly endedMs: number;
   /** It succeeded within the latency of the steady state. */
   readonly isGood: boolean;
@@ -56,44 +59,20 @@ export function statsOf(samples: readonly Sample[]): PhaseStats {
   return counter.read();
 }
 
-/** Returns the endpoints that were bad more often in a phase than without a fault. */
-export function endpointsOutside(phase: readonly Sample[], maxBadShare: number): Set<string> {
-  const counts = new Map<string, { probes: number; bad: number }>();
-  for (const { endpoint, isGood } of phase) {
-    const count = counts.get(endpoint) ?? { probes: 0, bad: 0 };
-    counts.set(endpoint, count);
-    count.probes += 1;
-    if (!isGood) count.bad += 1;
-  }
-  const outside = [...counts].filter(([, { probes, bad }]) => bad / probes > maxBadShare);
-  return new Set(outside.map(([endpoint]) => endpoint));
+/** How an endpoint is without a fault. */
+export interface EndpointBaseline {
+  readonly probes: number;
+  readonly bad: number;
+  /** The median latency of its good probes. */
+  readonly usualLatencyMs: number;
 }
 
-/** When the service left its steady state, and when it was back for good. */
-interface Outage {
-  /** When it was first detected, in the clock's milliseconds. */
-  readonly detectedMs: number;
-  /** The end of the first good probe after the last bad one; absent when there was none. */
-  readonly backMs?: number;
-  readonly endpoints: readonly string[];
-}
-
-/** @param since probes that started earlier do not count. */
-export function outageIn(samples: readonly Sample[], since: number): Outage | undefined {
-  const bad = samples.filter(({ startedMs, isGood }) => startedMs >= since && !isGood);
-  if (bad.length === 0) return undefined;
-  const endpoints = [...new Set(bad.map(({ endpoint }) => endpoint))];
-  const lastBad = new Map(bad.map(({ endpoint, startedMs }) => [endpoint, startedMs]));
-  const returns = endpoints.map(
-    (endpoint) =>
-      samples.find(
-        (sample) =>
-          sample.endpoint === endpoint &&
-          sample.isGood &&
-          sample.startedMs > Math.max(since, lastBad.get(endpoint) ?? 0),
-      )?.endedMs ?? Number.POSITIVE_INFINITY,
-  );
-  const detectedMs = Math.min(...bad.map(({ endedMs }) => endedMs));
-  const backMs = Math.max(...returns);
-  return { detectedMs, endpoints, ...(Number.isFinite(backMs) ? { backMs } : {}) };
+export function baselineOf(samples: readonly Sample[], endpoint: string): EndpointBaseline {
+  const own = samples.filter((sample) => sample.endpoint === endpoint);
+  const good = own.filter(({ isGood }) => isGood);
+  const latencies = good
+    .map(({ startedMs, endedMs }) => endedMs - startedMs)
+    .toSorted((one, other) => one - other);
+  const usualLatencyMs = latencies[latencies.length >> 1] ?? 0;
+  return { probes: own.length, bad: own.length - good.length, usualLatencyMs };
 }

@@ -7,34 +7,51 @@ export class Watch {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #probing: Probing;
+  readonly #intervalMs: number;
   #onSample: (sample: Sample) => void = () => {};
 
   /** @param options.signal ends every wait and every probe. */
   constructor(options: Omit<ProbingOptions, 'onSample'>) {
     this.#clock = options.clock;
     this.#signal = options.signal;
+    this.#intervalMs = options.intervalMs;
     this.#probing = startProbing({ ...options, onSample: (sample) => this.#onSample(sample) });
   }
 
-  get samples(): readonly Sample[] {
-    return this.#probing.samples;
+  /** Returns the probes whose result is known, in order of their start. */
+  known(): readonly Sample[] {
+    return this.#probing.known();
   }
 
-  /** Returns the samples whose probe started from `fromMs` to before `toMs`. */
-  between(fromMs: number, toMs: number = Number.POSITIVE_INFINITY): readonly Sample[] {
-    return this.samples.filter(({ startedMs }) => startedMs >= fromMs && startedMs < toMs);
+  /** Returns the probe of this number, or undefined while its result is not known. */
+  at(index: number): Sample | undefined {
+    return this.#probing.at(index);
   }
 
-  /** Waits until `holds` returns true for a sample, at most `limitMs`; returns whether it did. @throws what `holds` throws */
-  async until(limitMs: number, holds: (sample: Sample) => boolean): Promise<boolean> {
+  /**
+   * Waits until `holds` returns or resolves with true for a sample, at most `limitMs`; returns whether it did.
+   * @throws what `holds` throws
+   */
+  async until(
+    limitMs: number,
+    holds: (sample: Sample) => boolean | PromiseLike<boolean>,
+  ): Promise<boolean> {
     const reached = new AbortController();
     let failure: { readonly error: unknown } | undefined;
+    const fail = (error: unknown): void => {
+      failure ??= { error };
+      reached.abort();
+    };
+    const settle = (held: boolean): void => {
+      if (held) reached.abort();
+    };
     this.#onSample = (sample) => {
       try {
-        if (holds(sample)) reached.abort();
+        const held = holds(sample);
+        if (typeof held === 'boolean') settle(held);
+        else void Promise.resolve(held).then(settle, fail);
       } catch (error) {
-        failure ??= { error };
-        reached.abort();
+        fail(error);
       }
     };
     const limit = AbortSignal.any([reached.signal, this.#signal]);
@@ -42,6 +59,11 @@ export class Watch {
     this.#onSample = () => {};
     if (failure !== undefined) throw failure.error;
     return reached.signal.aborted;
+  }
+
+  /** Waits for one interval of the probes. @throws the signal's reason */
+  interval(): Promise<void> {
+    return sleep(this.#clock, this.#intervalMs, this.#signal);
   }
 
   /** Resolves when every probe in progress has ended. */

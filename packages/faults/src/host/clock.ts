@@ -10,9 +10,11 @@ import {
   parseOptions,
   string,
 } from '@holdfast/foundation';
+import { afterOwnEnd } from './after-own-end.ts';
 import { clockEnvironment, clockLibrary, offsetBytes } from './clock-library.ts';
 import { HostFaultUnavailableError, requireHostFault } from './host-capabilities.ts';
 
+/** Options of `prepareClock`. */
 export interface ClockOptions {
   /** The program that will read the clock, a file or a name on PATH; it is checked whether it can. */
   program?: string;
@@ -53,6 +55,8 @@ export class ClockClosedError extends HoldfastError {
 
 /** A hundred years: more than any clock is wrong by, and within the range of nanoseconds in 64 bits. */
 const MAX_OFFSET_MS = 3_153_600_000_000;
+/** Sets the offset to 0 in place, because processes have the file mapped, and removes the folder. */
+const RESET = 'dd if=/dev/zero of="$1" bs=8 count=1 conv=notrunc; rm -rf "$2"';
 const path = optional(string({ maxLength: 4_096 }));
 const shape = { program: path, directory: path };
 const stepRule = integer({ min: -MAX_OFFSET_MS, max: MAX_OFFSET_MS });
@@ -75,6 +79,7 @@ export async function prepareClock(options?: ClockOptions): Promise<PreparedCloc
   await copyFile(compiled.path, library);
   await writeFile(offsetFile, offsetBytes(0));
   const file = await open(offsetFile, 'r+');
+  const release = afterOwnEnd(['sh', '-c', RESET, 'sh', offsetFile, folder]);
   let offsetMs = 0;
   let closing: Promise<void> | undefined;
 
@@ -87,6 +92,7 @@ export async function prepareClock(options?: ClockOptions): Promise<PreparedCloc
     await set(0);
     await file.close();
     await rm(folder, { recursive: true, force: true });
+    release();
   };
   const close = (): Promise<void> => (closing ??= closeAll());
   return {

@@ -48,8 +48,8 @@ export async function hangConnects(server: Server): Promise<() => Promise<HeldSe
     const back = once(keeper, 'message');
     keeper.send('give back');
     keeper.kill('SIGCONT');
-    const given: unknown[] = await back;
-    const returned = given[1];
+    const given: unknown = await Promise.race([back, ended]);
+    const returned: unknown = Array.isArray(given) ? given[1] : undefined;
     if (returned instanceof Server) return { server: returned, ended };
     throw new TypeError('the listening socket did not come back');
   };

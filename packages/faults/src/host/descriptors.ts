@@ -1,4 +1,5 @@
 import { integer, parseOptions } from '@holdfast/foundation';
+import { afterOwnEnd } from './after-own-end.ts';
 import { run } from './command.ts';
 import { requireHostFault } from './host-capabilities.ts';
 
@@ -9,7 +10,7 @@ const shape = {
 
 /**
  * Lowers the soft limit of open files and sockets of a running process; open ones stay. Returns a function that restores
- * the limit.
+ * the limit, which happens also when this process ends in any way.
  * @throws InvalidOptionError, HostFaultUnavailableError, HostCommandError
  */
 export async function limitDescriptors(options: {
@@ -20,8 +21,17 @@ export async function limitDescriptors(options: {
   await requireHostFault('descriptors');
   const of = ['prlimit', '--pid', String(pid)];
   const before = await run([...of, '--nofile', '--output', 'SOFT', '--noheadings', '--raw']);
-  const set = async (limit: string): Promise<void> =>
-    void (await run([...of, `--nofile=${limit}:`]));
-  await set(String(maxOpen));
-  return () => set(before.trim());
+  const setting = (limit: string): readonly string[] => [...of, `--nofile=${limit}:`];
+  const restored = setting(before.trim());
+  const release = afterOwnEnd(restored);
+  try {
+    await run(setting(String(maxOpen)));
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return async () => {
+    await run(restored);
+    release();
+  };
 }

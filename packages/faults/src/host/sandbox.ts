@@ -9,6 +9,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { integer, oneOf, optional, parseOptions } from '@holdfast/foundation';
+import { afterOwnEnd } from './after-own-end.ts';
 import { HostCommandError, run } from './command.ts';
 import {
   type HostFaultAvailability,
@@ -20,11 +21,13 @@ import {
   requireHostFault,
 } from './host-capabilities.ts';
 
+/** Options of `openSandbox`. */
 export interface SandboxOptions {
   /** The size of the disk that is mounted at `directory`, in memory. Default: none. */
   diskMaxBytes?: number;
 }
 
+/** Options of a partition. */
 export interface PartitionOptions {
   /** The port of the server to cut off. */
   port: number;
@@ -42,7 +45,7 @@ export interface PartitionOptions {
 export interface Sandbox {
   /** The folder of its disk, seen from inside. */
   readonly directory: string;
-  /** Starts a process inside; it is killed when the sandbox closes. */
+  /** Starts a process inside; it is killed when the sandbox closes, or when this process ends in any way. */
   spawn(command: string, args: readonly string[], options?: SpawnOptions): ChildProcess;
   /**
    * Cuts a server off inside; returns a function that reconnects it.
@@ -76,7 +79,10 @@ const targets = {
   unreachable: ['-j', 'REJECT', '--reject-with', 'icmp-host-unreachable'],
 } as const;
 
-/** @throws InvalidOptionError, HostFaultUnavailableError with the reason, HostCommandError */
+/**
+ * A network and a disk of its own, to be cut and filled without root.
+ * @throws InvalidOptionError, HostFaultUnavailableError with the reason, HostCommandError
+ */
 export async function openSandbox(options?: SandboxOptions): Promise<Sandbox> {
   const { diskMaxBytes } = parseOptions('openSandbox', shape, options);
   await requireHostFault(diskMaxBytes === undefined ? 'partition' : 'fullDisk');
@@ -97,12 +103,14 @@ class NamespaceSandbox implements Sandbox {
   /** The command that enters the namespaces. */
   readonly #enter: readonly string[];
   readonly #children = new Set<ChildProcess>();
+  readonly #releaseDirectory: () => void;
   #errors = '';
   #closing: Promise<void> | undefined;
 
   constructor(directory: string, diskMaxBytes: number | undefined, network: HostFaultAvailability) {
     this.directory = directory;
     this.#hasDisk = diskMaxBytes !== undefined;
+    this.#releaseDirectory = afterOwnEnd(['rm', '-rf', directory]);
     this.#network = network;
     const steps = [
       ...(network.available ? ['ip link set lo up'] : []),
@@ -134,7 +142,11 @@ class NamespaceSandbox implements Sandbox {
     const [nsenter = '', ...flags] = this.#enter;
     const child = spawn(nsenter, [...flags, command, ...args], options);
     this.#children.add(child);
-    child.once('exit', () => this.#children.delete(child));
+    const release = afterOwnEnd(['kill', '-KILL', String(child.pid)]);
+    child.once('exit', () => {
+      release();
+      this.#children.delete(child);
+    });
     return child;
   }
 
@@ -179,9 +191,11 @@ class NamespaceSandbox implements Sandbox {
     const exits = [...this.#children].map((child) => once(child, 'exit'));
     for (const child of this.#children) child.kill('SIGKILL');
     await Promise.all(exits);
-    this.#keeper.stdin.end();
+    // It may be stopped, and would not see the end of its input.
+    this.#keeper.kill('SIGKILL');
     await this.#keeperExit;
     await rm(this.directory, { recursive: true, force: true });
+    this.#releaseDirectory();
   }
 
   #run(...command: readonly string[]): Promise<string> {

@@ -6,7 +6,7 @@ import {
   parseOptions,
   string,
 } from '@holdfast/foundation';
-import { type CountedFault, countedShape } from '../fault-injector.ts';
+import { type CountedFault, countedShape, hidesLater } from '../fault-injector.ts';
 
 /** Which requests a fault is injected into. */
 export interface HttpFaultOptions {
@@ -42,6 +42,7 @@ export interface HttpFaults {
   slowDrip: HttpFaultOptions & { delayMs: number; dripBytes?: number };
 }
 
+/** The name of a fault of HTTP. */
 export type HttpFaultKind = keyof HttpFaults;
 
 /** In the order in which a response meets them. */
@@ -58,6 +59,21 @@ export const httpFaultKinds: readonly HttpFaultKind[] = [
   'resetBody',
   'slowDrip',
 ];
+
+/** The faults that answer in place of the server. */
+const answering: ReadonlySet<HttpFaultKind> = new Set([
+  'reset',
+  'notHttp',
+  'rateLimit',
+  'status',
+  'redirectLoop',
+]);
+const afterAnswer = hidesLater(httpFaultKinds, (kind) => answering.has(kind));
+
+/** Returns the faults that a request cannot feel when it feels this one. */
+export function hiddenHttpFaults(kind: HttpFaultKind): readonly HttpFaultKind[] {
+  return kind === 'resetBody' ? ['truncatedBody'] : afterAnswer(kind);
+}
 
 /** A fault's options with defaults applied; an option that its kind does not take is neutral. */
 export interface ResolvedHttpFault extends CountedFault {

@@ -3,6 +3,9 @@ export interface Injection {
   readonly kind: string;
   readonly seed: number;
   readonly callNumber: number;
+  /** What the caller named the operation, and how often it was called; absent without a key. */
+  readonly key?: string;
+  readonly keyedCall?: number;
 }
 
 /**
@@ -14,8 +17,9 @@ export function injectedError(
   message: string,
   fields: Readonly<Record<string, unknown>> = {},
 ): Error {
-  const { kind, seed, callNumber } = injection;
+  const { kind, seed, callNumber, key, keyedCall } = injection;
+  const call = key === undefined ? `call ${callNumber}` : `call ${keyedCall} of ${key}`;
   const code = /\bE[A-Z][A-Z0-9_]{2,}\b/.exec(message)?.[0];
-  const error = new Error(`${message} (injected: ${kind}, call ${callNumber}, seed ${seed})`);
+  const error = new Error(`${message} (injected: ${kind}, ${call}, seed ${seed})`);
   return Object.assign(error, code === undefined ? {} : { code }, fields, { injection });
 }

@@ -19,6 +19,7 @@ export interface InjectedFaultOptions {
   times?: number;
 }
 
+/** Options of a fault that makes a call fail. */
 export interface FailingFaultOptions extends InjectedFaultOptions {
   /** The error's message; a code in it, such as `ECONNREFUSED`, becomes the error's `code`. */
   errorMessage?: string;
@@ -44,6 +45,7 @@ export interface InjectedFaults {
   data_corruption: InjectedFaultOptions;
 }
 
+/** The name of a fault of the injector. */
 export type InjectedFaultKind = keyof InjectedFaults;
 
 /** In the order in which a call meets them. */

@@ -1,111 +1,67 @@
+import { performance } from 'node:perf_hooks';
+import { type Distribution, onAbort, seededRandom, sleep, systemClock } from '@holdfast/foundation';
+import type { ErrorKind } from '@holdfast/resilience';
+import { arrivalTimes } from './arrivals.ts';
+import { type LoadFindings, findingsOf } from './findings.ts';
+import { type LoadOptions, type ResolvedLoad, type Work, parseLoad } from './load-options.ts';
 import {
-  callback,
-  type Clock,
-  createHistogram,
-  type Distribution,
-  objectWith,
-  integer,
-  InvalidOptionError,
-  number,
-  oneOf,
-  optional,
-  type Random,
-  parseOptions,
-  type ResolvedOptions,
-  seededRandom,
-  sleep,
-  systemClock,
-} from '@holdfast/foundation';
-import { type ErrorKind, classifyError } from '@holdfast/resilience';
+  type Arrival,
+  type LoadCounts,
+  LoadRecord,
+  type LoadStep,
+  type LoadWindow,
+  errorRateOf,
+} from './load-record.ts';
+import { SLICE_MS, yieldTurn } from './turns.ts';
 
-export interface LoadOptions {
-  /** How long requests are started, in milliseconds. */
-  durationMs: number;
-  /**
-   * Open model: the number of requests that arrive each second, however slow the responses are. Without it the model
-   * is closed: `users` send one request after the other.
-   */
-  ratePerSecond?: number;
-  /** The distribution of arrivals in the open model. Default `poisson`. */
-  arrivals?: 'even' | 'poisson';
-  /** Open model: arrivals beyond this number of requests in flight are dropped and counted. Default 1 000. */
-  maxInFlight?: number;
-  /** Closed model: the number of users. Default 1. */
-  users?: number;
-  /** Closed model: the pause between a response and the next request of a user. Default 0. */
-  thinkTimeMs?: number;
-  /** How long to wait for the last responses before their requests are aborted. Default 10 000. */
-  drainTimeoutMs?: number;
-  /** The duration of one entry of the timeline. Default 1 000. */
-  windowMs?: number;
-  /** The seed of the arrivals. Default 1. */
-  seed?: number;
-  signal?: AbortSignal;
-  clock?: Clock;
-}
-
-export interface LoadResult {
-  /** Arrivals, started or not. */
-  readonly offered: number;
-  readonly succeeded: number;
-  readonly failed: number;
-  /** Arrivals beyond `maxInFlight`. */
-  readonly dropped: number;
-  /** Requests without a response within `drainTimeoutMs` of the end. */
-  readonly unfinished: number;
+/** What a load showed; `offered` is the sum of the other counts. Durations are in milliseconds. */
+export interface LoadResult extends LoadCounts, LoadFindings {
+  readonly scenario: string;
+  /** The window in which requests were started, without the drain. */
+  readonly duration: number;
+  /** The most requests sent in a second, by the fullest window of the timeline. */
+  readonly peakLoad: number;
+  readonly peakInFlight: number;
+  /** The share of arrivals that did not succeed, 0 to 1; also those dropped or without a response. */
+  readonly errorRate: number;
+  /** Failed responses by kind. */
   readonly errors: Readonly<Partial<Record<ErrorKind, number>>>;
   /**
-   * From when a request was to be sent, so that a stall counts for every request that would have arrived meanwhile
-   * (corrected for coordinated omission). In the closed model none would have.
+   * Of every arrival, from when its request was to be sent, so that a stall counts for all that arrive meanwhile
+   * (corrected for coordinated omission). Without a response it is the wait until the end, the least it would have
+   * been. In the closed model a request is to be sent when its user is free.
    */
   readonly latency: Distribution;
-  /** From when a request was sent. */
+  /** The same as `latency`. */
+  readonly responseTimes: Distribution;
+  /** Of every request sent, from when it was sent. */
   readonly serviceTime: Distribution;
-  /** The responses in each window, from the first on. */
+  /** Open model: how late the generator itself sent requests; above a few milliseconds it measures itself. */
+  readonly sendDelay: Distribution;
+  /** From the first window to the last with an arrival or a response, also those without. */
   readonly timeline: readonly LoadWindow[];
+  /** One for each stage; without `stages` it is one. */
+  readonly ramp: readonly LoadStep[];
+  /** With the drain. */
   readonly elapsedMs: number;
+  /** Successes within `duration`, divided by it; what came in the drain does not count. */
   readonly succeededPerSecond: number;
 }
 
-export interface LoadWindow {
-  readonly atMs: number;
-  readonly succeeded: number;
-  readonly failed: number;
-}
-
-const duration = { min: 0, max: 86_400_000 };
-const shape = {
-  durationMs: integer({ min: 1, max: 86_400_000 }),
-  ratePerSecond: optional(number({ min: 0.001, max: 1_000_000 })),
-  arrivals: oneOf(['even', 'poisson'], 'poisson'),
-  maxInFlight: integer({ min: 1, max: 1_000_000, default: 1_000 }),
-  users: integer({ min: 1, max: 100_000, default: 1 }),
-  thinkTimeMs: number({ ...duration, default: 0 }),
-  drainTimeoutMs: integer({ ...duration, default: 10_000 }),
-  windowMs: integer({ min: 10, max: 86_400_000, default: 1_000 }),
-  seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
-  signal: optional(objectWith<AbortSignal>(['addEventListener', 'aborted'])),
-  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
-};
-
-const workRule = callback();
-/** The options of one model only. */
-const ofModel = { open: ['arrivals', 'maxInFlight'], closed: ['users', 'thinkTimeMs'] } as const;
-
-type ResolvedLoad = ResolvedOptions<typeof shape>;
-type Work = (signal: AbortSignal, requestNumber: number) => unknown;
+/** An arrival beyond `maxInFlight` is dropped when no request in flight had its response for so long. */
+const HOLD_MS = 2;
+const LEAST_WAIT_MS = 0.001;
 
 /**
- * Sends requests as users would, and measures the latency they would see.
- * @param work one request; its signal aborts when the load ends before its response.
+ * Sends requests as users would, and measures the latency they would see. The event loop gets a turn each millisecond.
+ * @param work one request, which rejects when it fails: `expectOk` makes an HTTP status of an error one.
  * @throws InvalidOptionError, or the signal's reason.
  */
 export async function generateLoad(work: Work, given: LoadOptions): Promise<LoadResult> {
-  const options = parseOptions('generateLoad', shape, given);
-  workRule.parse(work, 'work', 'generateLoad');
-  refuseOtherModel(given, options.ratePerSecond !== undefined);
-  const load = new Load(work, options);
+  const options = parseLoad(work, given);
   const { signal } = options;
+  signal?.throwIfAborted();
+  const load = new Load(work, options);
   try {
     await load.run();
     await load.drain();
@@ -120,15 +76,18 @@ export async function generateLoad(work: Work, given: LoadOptions): Promise<Load
 class Load {
   readonly #work: Work;
   readonly #options: ResolvedLoad;
-  readonly #latency = createHistogram();
-  readonly #serviceTime = createHistogram();
-  readonly #counts = { offered: 0, succeeded: 0, failed: 0, dropped: 0 };
-  readonly #errors: Partial<Record<ErrorKind, number>> = {};
-  readonly #windows = new Map<number, { succeeded: number; failed: number }>();
+  readonly #record: LoadRecord;
   readonly #ending = new AbortController();
   readonly #beganMs: number;
   readonly #endMs: number;
-  #inFlight = 0;
+  readonly #inFlight = new Set<Arrival>();
+  #sent = 0;
+  /** When the event loop last had a turn. */
+  #turnedMs: number;
+  /** How long the event loop had been waiting when last asked, since the process began. */
+  #idleMs = 0;
+  /** When the last response came. */
+  #answeredMs: number;
   #whenIdle = (): void => {};
 
   constructor(work: Work, options: ResolvedLoad) {
@@ -136,17 +95,19 @@ class Load {
     this.#options = options;
     this.#beganMs = options.clock.now();
     this.#endMs = this.#beganMs + options.durationMs;
+    this.#turnedMs = this.#beganMs;
+    this.#answeredMs = this.#beganMs;
+    this.#record = new LoadRecord(options, this.#beganMs);
   }
 
   async run(): Promise<void> {
-    const { ratePerSecond, users, clock, durationMs, signal } = this.#options;
-    if (ratePerSecond !== undefined) {
-      await this.#runOpen(ratePerSecond);
-      return;
+    const { clock, isOpen, signal } = this.#options;
+    if (isOpen) await this.#runOpen();
+    else await this.#startUsers();
+    // A timer may be a little early.
+    for (let leftMs = this.#endMs - clock.now(); leftMs > 0; leftMs = this.#endMs - clock.now()) {
+      await sleep(clock, Math.max(leftMs, LEAST_WAIT_MS), signal);
     }
-    const everyone = Promise.all(Array.from({ length: users }, () => this.#runUser()));
-    // A user whose request hangs is awaited no longer than the drain allows.
-    await Promise.race([everyone, sleep(clock, durationMs, signal)]);
   }
 
   /** Resolves when no request is in flight, at the deadline, or at the caller's abort. */
@@ -155,13 +116,14 @@ class Load {
     return new Promise((resolve) => {
       const finish = (): void => {
         timer.cancel();
-        signal?.removeEventListener('abort', finish);
+        release();
         resolve();
       };
-      const timer = clock.schedule(drainTimeoutMs, finish);
+      const leftMs = Math.max(0, this.#endMs + drainTimeoutMs - clock.now());
+      const timer = clock.schedule(leftMs, finish);
       this.#whenIdle = finish;
-      signal?.addEventListener('abort', finish, { once: true });
-      if (this.#inFlight === 0) finish();
+      const release = onAbort(signal, finish);
+      if (signal?.aborted === true || this.#inFlight.size === 0) finish();
     });
   }
 
@@ -170,103 +132,186 @@ class Load {
   }
 
   result(): LoadResult {
-    const elapsedMs = this.#options.clock.now() - this.#beganMs;
-    return {
-      ...this.#counts,
-      unfinished: this.#inFlight,
-      errors: this.#errors,
-      latency: this.#latency.read(),
-      serviceTime: this.#serviceTime.read(),
-      timeline: timelineOf(this.#windows, this.#options.windowMs),
-      elapsedMs,
-      succeededPerSecond: (this.#counts.succeeded / elapsedMs) * 1_000,
+    const { clock, name, durationMs, windowMs } = this.#options;
+    const record = this.#record;
+    const nowMs = clock.now();
+    for (const arrival of this.#inFlight) record.unanswered(arrival, nowMs);
+    const timeline = record.timeline();
+    const latency = record.total.latency.read();
+    const { counts } = record.total;
+    // A window from the end on has responses alone, and no time in which requests are sent.
+    const rates = timeline
+      .filter(({ atMs }) => atMs < durationMs)
+      .map(
+        ({ atMs, offered, dropped }) =>
+          ((offered - dropped) / Math.min(windowMs, durationMs - atMs)) * 1_000,
+      );
+    const measured = {
+      ...counts,
+      scenario: name,
+      duration: durationMs,
+      peakLoad: rates.reduce((most, rate) => Math.max(most, rate), 0),
+      peakInFlight: record.peakInFlight,
+      errorRate: errorRateOf(counts),
+      errors: record.errors,
+      latency,
+      responseTimes: latency,
+      serviceTime: record.readServiceTime(),
+      sendDelay: record.sendDelay.read(),
+      timeline,
+      ramp: record.ramp(),
+      elapsedMs: nowMs - this.#beganMs,
+      succeededPerSecond: (record.succeededInTime / durationMs) * 1_000,
     };
+    return { ...measured, ...findingsOf(measured, record.unsent, this.#options) };
   }
 
-  /** Starts requests at a rate, however slow the responses are. */
-  async #runOpen(rate: number): Promise<void> {
-    const { clock, signal, arrivals, seed, maxInFlight } = this.#options;
-    const gapMs = gaps(arrivals, rate, seededRandom(seed));
-    for (let atMs = this.#beganMs + gapMs(); atMs < this.#endMs; atMs += gapMs()) {
-      const waitMs = atMs - clock.now();
-      if (waitMs > 0) await sleep(clock, waitMs, signal);
-      signal?.throwIfAborted();
-      if (this.#inFlight < maxInFlight) void this.#send(atMs);
-      else {
-        this.#counts.offered += 1;
-        this.#counts.dropped += 1;
+  /** Starts requests when they arrive, however slow the responses are. */
+  async #runOpen(): Promise<void> {
+    const { clock, signal, stages, arrivals, seed, drainTimeoutMs, maxInFlight } = this.#options;
+    const times = arrivalTimes(stages, arrivals, seededRandom(seed));
+    let intendedMs = this.#beganMs + times();
+    let wakeMs = this.#beganMs;
+    /** A load that is full because the event loop was blocked is excused for as long: responses are still to be read. */
+    let excusedMs = 0;
+    while (intendedMs < this.#endMs) {
+      const turnMs = clock.now();
+      if (turnMs >= this.#endMs + drainTimeoutMs) break;
+      const lateMs = turnMs - wakeMs;
+      if (lateMs > SLICE_MS) excusedMs = Math.max(excusedMs, turnMs + lateMs);
+      const dropMs = turnMs < excusedMs ? Number.NEGATIVE_INFINITY : turnMs - HOLD_MS;
+      let nowMs = turnMs;
+      while (intendedMs <= nowMs && intendedMs < this.#endMs && nowMs < turnMs + SLICE_MS) {
+        if (this.#inFlight.size < maxInFlight) void this.#send(intendedMs, nowMs);
+        else if (intendedMs <= dropMs) this.#record.dropped(intendedMs, nowMs);
+        else break;
+        intendedMs = this.#beganMs + times();
+        nowMs = clock.now();
       }
+      const nextMs = Math.min(intendedMs, this.#endMs);
+      wakeMs = Math.max(turnMs + SLICE_MS, nextMs);
+      await this.#idle(nextMs - nowMs);
+      signal?.throwIfAborted();
     }
-    await sleep(clock, Math.max(0, this.#endMs - clock.now()), signal);
+    await this.#dropRest(intendedMs, () => this.#beganMs + times());
+  }
+
+  /** Waits for the next arrival, or for a turn when one is due already. */
+  async #idle(waitMs: number): Promise<void> {
+    const { clock, signal } = this.#options;
+    // A wait too short to change the clock's number would be repeated for ever.
+    if (waitMs > 0) await sleep(clock, Math.max(waitMs, LEAST_WAIT_MS), signal);
+    // Spinning would read no responses where there are none.
+    else if (this.#isStuck) await sleep(clock, SLICE_MS, signal);
+    else await yieldTurn(clock, SLICE_MS);
+  }
+
+  /** Counts the arrivals that are still due when no more are sent. */
+  async #dropRest(first: number, next: () => number): Promise<void> {
+    const { clock, signal } = this.#options;
+    let turnMs = clock.now();
+    for (let intendedMs = first; intendedMs < this.#endMs; intendedMs = next()) {
+      const nowMs = clock.now();
+      this.#record.unsent += 1;
+      this.#record.dropped(intendedMs, nowMs);
+      if (nowMs - turnMs < SLICE_MS) continue;
+      await yieldTurn(clock);
+      signal?.throwIfAborted();
+      turnMs = clock.now();
+    }
+  }
+
+  async #startUsers(): Promise<void> {
+    const { users, clock, signal } = this.#options;
+    for (let user = 0; user < users; user += 1) {
+      void this.#runUser();
+      if (clock.now() - this.#turnedMs < SLICE_MS) continue;
+      await this.#turn();
+      signal?.throwIfAborted();
+    }
   }
 
   /** Sends one request after the other. */
   async #runUser(): Promise<void> {
-    const { clock, signal, thinkTimeMs } = this.#options;
-    while (clock.now() < this.#endMs) {
-      signal?.throwIfAborted();
-      await this.#send(clock.now());
-      await sleep(clock, thinkTimeMs, this.#ending.signal);
+    const { clock, thinkTimeMs } = this.#options;
+    const { signal } = this.#ending;
+    let nowMs = clock.now();
+    while (nowMs < this.#endMs && !signal.aborted) {
+      const sentMs = nowMs;
+      // Not by another function: one more promise for each request is felt in the throughput of a fast service.
+      const arrival = this.#begin(sentMs, sentMs);
+      let failure: { readonly error: unknown } | undefined;
+      try {
+        await this.#work(signal, this.#sent);
+      } catch (error) {
+        failure = { error };
+      }
+      if (signal.aborted) return;
+      nowMs = this.#finish(arrival, failure);
+      if (thinkTimeMs > 0) {
+        await sleep(clock, thinkTimeMs, signal).catch(() => {});
+        nowMs = clock.now();
+      } else if (this.#isTurnDue(sentMs, nowMs)) {
+        await this.#turn();
+        nowMs = clock.now();
+      }
     }
+  }
+
+  /**
+   * The event loop that has waited for responses meanwhile has had a turn. On a clock of a test, a request that takes no
+   * time would be followed by others for ever.
+   */
+  #isTurnDue(sentMs: number, nowMs: number): boolean {
+    if (this.#options.clock !== systemClock) return nowMs === sentMs;
+    if (nowMs - this.#turnedMs < SLICE_MS) return false;
+    const idleMs = performance.nodeTiming.idleTime;
+    const hadTurn = idleMs > this.#idleMs;
+    this.#idleMs = idleMs;
+    if (hadTurn) this.#turnedMs = nowMs;
+    return !hadTurn;
+  }
+
+  async #turn(): Promise<void> {
+    const { clock } = this.#options;
+    await yieldTurn(clock);
+    this.#turnedMs = clock.now();
+  }
+
+  /** Whether all requests in flight have been silent for a while. */
+  get #isStuck(): boolean {
+    const { clock, maxInFlight } = this.#options;
+    return this.#inFlight.size >= maxInFlight && clock.now() - this.#answeredMs > HOLD_MS;
   }
 
   /** @param intendedMs when the request was to be sent. */
-  async #send(intendedMs: number): Promise<void> {
-    const { clock } = this.#options;
+  async #send(intendedMs: number, sentMs: number): Promise<void> {
     const { signal } = this.#ending;
-    this.#counts.offered += 1;
-    this.#inFlight += 1;
-    const sentMs = clock.now();
-    let outcome: 'succeeded' | 'failed' = 'succeeded';
+    const arrival = this.#begin(intendedMs, sentMs);
+    let failure: { readonly error: unknown } | undefined;
     try {
-      await this.#work(signal, this.#counts.offered);
+      await this.#work(signal, this.#sent);
     } catch (error) {
-      outcome = 'failed';
-      const kind = classifyError(error);
-      if (!signal.aborted) this.#errors[kind] = (this.#errors[kind] ?? 0) + 1;
+      failure = { error };
     }
-    this.#inFlight -= 1;
-    if (!signal.aborted) this.#record(outcome, intendedMs, sentMs);
-    if (this.#inFlight === 0) this.#whenIdle();
+    if (!signal.aborted) this.#finish(arrival, failure);
   }
 
-  #record(outcome: 'succeeded' | 'failed', intendedMs: number, sentMs: number): void {
-    const { clock, windowMs } = this.#options;
-    const endedMs = clock.now();
-    const atMs = Math.floor((endedMs - this.#beganMs) / windowMs) * windowMs;
-    const window = this.#windows.get(atMs) ?? { succeeded: 0, failed: 0 };
-    this.#windows.set(atMs, window);
-    this.#counts[outcome] += 1;
-    window[outcome] += 1;
-    this.#latency.record(endedMs - intendedMs);
-    this.#serviceTime.record(endedMs - sentMs);
+  #begin(intendedMs: number, sentMs: number): Arrival {
+    const arrival = { intendedMs, sentMs };
+    this.#inFlight.add(arrival);
+    this.#record.sent(arrival, this.#inFlight.size);
+    this.#sent += 1;
+    return arrival;
   }
-}
 
-/** Returns every window up to the last with a response, also empty ones, so that a stall is visible. */
-function timelineOf(
-  windows: ReadonlyMap<number, { succeeded: number; failed: number }>,
-  windowMs: number,
-): LoadWindow[] {
-  const lastMs = [...windows.keys()].reduce((one, other) => Math.max(one, other), -windowMs);
-  return Array.from({ length: lastMs / windowMs + 1 }, (_, index) => {
-    const atMs = index * windowMs;
-    const { succeeded = 0, failed = 0 } = windows.get(atMs) ?? {};
-    return { atMs, succeeded, failed };
-  });
-}
-
-/** Refuses an option of the other model, which would have no effect. @throws InvalidOptionError */
-function refuseOtherModel(options: LoadOptions, isOpen: boolean): void {
-  const permitted = isOpen ? 'left out beside ratePerSecond' : 'given beside ratePerSecond alone';
-  for (const name of isOpen ? ofModel.closed : ofModel.open) {
-    const value = options[name];
-    if (value !== undefined) throw new InvalidOptionError('generateLoad', name, value, permitted);
+  /** Returns the time. */
+  #finish(arrival: Arrival, failure: { readonly error: unknown } | undefined): number {
+    const nowMs = this.#options.clock.now();
+    this.#inFlight.delete(arrival);
+    this.#answeredMs = nowMs;
+    this.#record.answered(arrival, nowMs, failure);
+    if (this.#inFlight.size === 0) this.#whenIdle();
+    return nowMs;
   }
-}
-
-/** Returns the milliseconds from one arrival to the next. */
-function gaps(arrivals: 'even' | 'poisson', rate: number, random: Random): () => number {
-  const meanMs = 1_000 / rate;
-  return arrivals === 'even' ? () => meanMs : () => -Math.log(1 - random()) * meanMs;
 }

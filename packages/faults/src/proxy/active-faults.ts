@@ -16,6 +16,8 @@ export interface ActiveFault {
   readonly fault: Fault;
   /** Decides whether the fault applies to a connection; called once for each. */
   appliesTo(connection: number): boolean;
+  /** Counts a connection that feels the fault. */
+  felt(): void;
   /** Returns the random sequence for the bytes of one direction of a connection. */
   randomFor(connection: number, direction: Direction): Random;
 }
@@ -102,7 +104,7 @@ export class ActiveFaults {
       .toSorted((one, other) => orderOf(one.kind) - orderOf(other.kind));
   }
 
-  /** How many connections each fault was injected into. */
+  /** How many connections felt each fault. */
   injected(): Readonly<Record<ProxyFaultKind, number>> {
     return { ...this.#injected };
   }
@@ -118,10 +120,10 @@ export class ActiveFaults {
       fault,
       appliesTo: (connection) => {
         const isInjected = randomOf(connection, 0)() < fault.probability;
-        if (isInjected) this.#injected[kind] += 1;
         log.record(`${kind} ${number} ${connection} ${isInjected ? 'injected' : 'spared'}`);
         return isInjected;
       },
+      felt: () => void (this.#injected[kind] += 1),
       randomFor: (connection, direction) => randomOf(connection, direction === 'toServer' ? 1 : 2),
     };
   }

@@ -1,5 +1,6 @@
+import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import type { Server } from 'node:net';
+import { type Server, isIP } from 'node:net';
 import { type OptionRule, boolean, integer, object, string } from '@holdfast/foundation';
 import { ProxyListenError, RemoteTargetError } from '../errors.ts';
 import { isLoopback } from './loopback.ts';
@@ -18,7 +19,7 @@ export interface ProxyAddresses {
   maxConnections?: number;
 }
 
-interface Address {
+export interface ProxyAddress {
   readonly host: string;
   readonly port: number;
 }
@@ -27,8 +28,8 @@ const host = string({ maxLength: 253, default: '127.0.0.1' });
 
 /** {@link ProxyAddresses} with every default applied. */
 export interface ResolvedProxyAddresses {
-  readonly target: Address;
-  readonly listen: Address;
+  readonly target: ProxyAddress;
+  readonly listen: ProxyAddress;
   readonly seed: number;
   readonly allowRemote: boolean;
   readonly maxConnections: number;
@@ -50,16 +51,49 @@ export function refuseRemote(target: { host: string }, allowRemote: boolean): vo
   if (!allowRemote && !isLoopback(target.host)) throw new RemoteTargetError(target.host);
 }
 
-/** Listens and resolves with the port. @throws ProxyListenError */
-export async function listenOn(server: Server, address: Address): Promise<number> {
-  server.listen({ ...address });
+/**
+ * Listens and resolves with the address that was bound. Of a name with several addresses it takes the first one that
+ * this machine has, IPv4 before IPv6. @throws ProxyListenError
+ */
+export async function listenOn(server: Server, address: ProxyAddress): Promise<ProxyAddress> {
+  const { port } = address;
   try {
-    await once(server, 'listening');
+    const [first = address.host, ...others] = await addressesOf(address.host);
+    await listenOnFirst(server, port, first, others);
   } catch (cause) {
-    throw new ProxyListenError(address.host, address.port, cause);
+    throw new ProxyListenError(address.host, port, cause);
   }
   const bound = server.address();
-  return typeof bound === 'object' && bound !== null ? bound.port : address.port;
+  if (typeof bound !== 'object' || bound === null) return address;
+  return { host: bound.address, port: bound.port };
+}
+
+/** Returns the addresses of a host, IPv4 first. @throws the error of the lookup */
+export async function addressesOf(hostname: string): Promise<readonly string[]> {
+  if (isIP(hostname) !== 0) return [hostname];
+  const found = await lookup(hostname, { all: true });
+  return found.toSorted((one, other) => one.family - other.family).map(({ address }) => address);
+}
+
+async function listenOnFirst(
+  server: Server,
+  port: number,
+  first: string,
+  [next, ...others]: readonly string[],
+): Promise<void> {
+  server.listen({ host: first, port });
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    if (next === undefined || !isMissingAddress(error)) throw error;
+    await listenOnFirst(server, port, next, others);
+  }
+}
+
+/** Returns whether this machine has no such address, as without IPv6. */
+function isMissingAddress(error: unknown): boolean {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : '';
+  return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT';
 }
 
 /** Returns `http://host:port`, without a trailing slash. */

@@ -11,8 +11,11 @@ export type Chunk =
     }
   | { readonly kind: 'end' | 'close' | 'reset'; readonly dueMs: number };
 
-/** What one fault does to a chunk: it delays, splits, changes or drops it. Chunks are returned in order. */
-export type ChunkTransform = (chunk: Chunk) => readonly Chunk[];
+/**
+ * What one fault does to a chunk: it delays, splits, changes or drops it. The parts are in order, and one that makes
+ * many of them makes each when it is asked for, so that they are never held together.
+ */
+export type ChunkTransform = (chunk: Chunk) => Iterable<Chunk>;
 
 /** Returns the chunk, due no earlier than `dueMs`. */
 export function notBefore(chunk: Chunk, dueMs: number): Chunk {

@@ -14,7 +14,10 @@ export interface ConnectionDeps {
   readonly holdsProcess: boolean;
   readonly dialTimeoutMs: number;
   readonly maxBufferedBytes: number;
+  /** Bytes that were sent. */
   readonly onBytes: Readonly<Record<Direction, (count: number) => void>>;
+  /** Bytes that were read. */
+  readonly onRead: Readonly<Record<Direction, (count: number) => void>>;
   readonly onDelayed: (wantedMs: number, achievedMs: number) => void;
   /** Called when the server could not be reached; the client gets RST. */
   onRefused(error: unknown): void;
@@ -57,6 +60,7 @@ export class ProxiedConnection implements FaultableConnection {
     toClient: new WeakMap<ActiveFault, ChunkTransform>(),
   };
   readonly #undos = new Map<ActiveFault, () => void>();
+  readonly #counted = new WeakSet<ActiveFault>();
 
   /** @param client paused, as accepted. */
   constructor(number: number, client: Socket, deps: ConnectionDeps) {
@@ -87,6 +91,7 @@ export class ProxiedConnection implements FaultableConnection {
       const undo = fault.fault.applyTo?.(this, this.#deps.clock);
       if (undo !== undefined) this.#undos.set(fault, undo);
     }
+    this.#count();
     const isDelayed = this.#faults.some(({ fault }) => fault.delaysDial === true);
     if (this.#state.kind === 'waiting' && !isDelayed) this.#dial();
   }
@@ -155,6 +160,18 @@ export class ProxiedConnection implements FaultableConnection {
     this.#deps.onClosed(this);
   };
 
+  /** Counts each fault that this connection feels, once; one that is reset at once feels no other. */
+  #count(): void {
+    const endsAtOnce = ({ fault }: ActiveFault): boolean =>
+      fault.holds === true && fault.delaysDial === true;
+    const ending = this.#faults.filter(endsAtOnce);
+    for (const each of ending.length > 0 ? ending : this.#faults) {
+      if (this.#counted.has(each)) continue;
+      this.#counted.add(each);
+      each.felt();
+    }
+  }
+
   /** Decides once for each fault whether it applies to this connection. */
   #applies(fault: ActiveFault): boolean {
     if (fault.fault.refuses !== undefined) return false;
@@ -211,13 +228,14 @@ export class ProxiedConnection implements FaultableConnection {
   }
 
   #createPipe(direction: Direction, source: Socket, sink: Socket): Pipe {
-    const { clock, maxBufferedBytes, onBytes, onDelayed } = this.#deps;
+    const { clock, maxBufferedBytes, onBytes, onRead, onDelayed } = this.#deps;
     return new Pipe({
       source,
       sink,
       clock,
       maxBufferedBytes,
       onBytes: onBytes[direction],
+      onRead: onRead[direction],
       onDelayed,
       onCut: (kind) => this[kind](),
     });

@@ -28,6 +28,7 @@ export interface ProxyFaults {
   down: DownOptions;
 }
 
+/** The name of a fault of a TCP connection. */
 export type ProxyFaultKind = keyof ProxyFaults;
 
 /** A fault as data: its kind and its options. */

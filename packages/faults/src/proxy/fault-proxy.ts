@@ -4,6 +4,7 @@ import {
   type Distribution,
   type ResolvedOptions,
   type Subscribe,
+  type Timer,
   boolean,
   createEmitter,
   createHistogram,
@@ -11,16 +12,18 @@ import {
   objectWith,
   parseOptions,
   systemClock,
+  type EventKinds,
 } from '@holdfast/foundation';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
 import { ProxyClosedError } from '../errors.ts';
 import { ActiveFaults } from './active-faults.ts';
-import { type ProxyAddresses, addressShape, refuseRemote } from './addresses.ts';
+import { type ProxyAddress, type ProxyAddresses, addressShape, refuseRemote } from './addresses.ts';
 import { ProxiedConnection, type ConnectionDeps } from './connection.ts';
-import type { Fault } from './fault.ts';
+import type { Direction, Fault } from './fault.ts';
 import type { ProxyFaultKind, ProxyFaultSpec, ProxyFaults } from './fault-kinds.ts';
 import { type Listener, createListener } from './listener.ts';
 
+/** Options of `createFaultProxy`. */
 export interface FaultProxyOptions extends ProxyAddresses {
   /** How many bytes faults may hold back in one direction of a connection before reading pauses. Default 1 MiB. */
   maxBufferedBytes?: number;
@@ -28,9 +31,11 @@ export interface FaultProxyOptions extends ProxyAddresses {
   dialTimeoutMs?: number;
   /** False lets the process exit when only the proxy is left. Default true. */
   holdsProcess?: boolean;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
+/** The events of a fault proxy, by name. */
 export interface FaultProxyEvents {
   opened: { connection: number };
   closed: { connection: number };
@@ -38,8 +43,19 @@ export interface FaultProxyEvents {
   refused: { error: unknown };
   /** A fault was set, cleared, or switched by its schedule. */
   changed: { active: readonly ProxyFaultKind[] };
+  /** The address is to accept again and could not be taken; it is tried again until it can. */
+  listenFailed: { error: unknown };
 }
 
+const faultProxyEventKinds: EventKinds<FaultProxyEvents> = {
+  opened: true,
+  closed: true,
+  refused: true,
+  changed: true,
+  listenFailed: true,
+};
+
+/** What a fault proxy has carried and done, read at any time. */
 export interface FaultProxyStats {
   readonly seed: number;
   readonly connectionsOpen: number;
@@ -115,21 +131,59 @@ const shape = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
+/** How long after a failure the address is tried again. */
+const LISTEN_AGAIN_MS = 250;
+
 type Refusal = NonNullable<Fault['refuses']>;
 
-/** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
-export async function createFaultProxy(given: FaultProxyOptions): Promise<FaultProxy> {
+/**
+ * Stands between a client and any server, and delays, cuts, slices or damages the bytes.
+ * @throws InvalidOptionError, RemoteTargetError, ProxyListenError
+ */
+export function createFaultProxy(given: FaultProxyOptions): Promise<FaultProxy> {
+  return openFaultProxy(given);
+}
+
+/** A proxy whose target can change. */
+export interface RetargetableProxy extends FaultProxy {
+  /** The numeric address it has, once it has listened. */
+  readonly bound: ProxyAddress | undefined;
+  /** Bytes that were read on their way, also those that faults hold back or drop. */
+  readonly bytesRead: Readonly<Record<Direction, number>>;
+  /** Leads new connections to another target, and ends the open ones by FIN. */
+  retarget(target: ProxyAddress): void;
+  /** Ends the open connections by FIN, at both ends. */
+  dropConnections(): void;
+}
+
+/**
+ * @param opens false: it refuses, and takes its address only in `accept()`.
+ * @throws InvalidOptionError, RemoteTargetError, ProxyListenError
+ */
+export async function openFaultProxy(
+  given: FaultProxyOptions,
+  { opens = true }: { opens?: boolean } = {},
+): Promise<RetargetableProxy> {
   const options = parseOptions('createFaultProxy', shape, given);
   refuseRemote(options.target, options.allowRemote);
   const core = new ProxyCore(options);
+  if (!opens) core.refuse();
   const { listen, holdsProcess } = options;
-  const listener = await createListener({ ...listen, holdsProcess }, (client) =>
+  const listener = await createListener({ ...listen, holdsProcess, opens }, (client) =>
     core.accept(client),
   );
   core.listener = listener;
   return {
     host: listener.host,
-    port: listener.port,
+    get port() {
+      return listener.port;
+    },
+    get bound() {
+      return listener.bound;
+    },
+    bytesRead: core.bytesRead,
+    retarget: (target) => core.retarget(target),
+    dropConnections: () => core.dropConnections(),
     faults: {
       set: (kind, ...[fault]) => core.set(kind, fault, kind),
       apply: ({ kind, options: fault }, name = kind) => core.set(kind, fault, name),
@@ -151,13 +205,14 @@ export async function createFaultProxy(given: FaultProxyOptions): Promise<FaultP
 /** The connections and faults of one proxy, and the state of its address. */
 class ProxyCore {
   readonly log = createDecisionLog();
-  readonly emitter = createEmitter<FaultProxyEvents>('holdfast:fault-proxy');
+  readonly emitter = createEmitter<FaultProxyEvents>('holdfast:fault-proxy', faultProxyEventKinds);
   readonly faults: ActiveFaults;
   listener: Listener | undefined;
   readonly #options: ResolvedOptions<typeof shape>;
-  readonly #connectionDeps: ConnectionDeps;
+  #connectionDeps: ConnectionDeps;
   readonly #connections = new Set<ProxiedConnection>();
   readonly #bytes = { toServer: 0, toClient: 0 };
+  readonly bytesRead = { toServer: 0, toClient: 0 };
   readonly #wantedDelay = createHistogram();
   readonly #achievedDelay = createHistogram();
   readonly #excessDelay = createHistogram();
@@ -169,6 +224,8 @@ class ProxyCore {
   /** Resolves when the address accepts again. */
   #opening = Promise.resolve();
   #closing = Promise.resolve();
+  /** Tries to listen again, after that failed. */
+  #retry: Timer | undefined;
   #whenEmpty = (): void => {};
 
   constructor(options: ResolvedOptions<typeof shape>) {
@@ -181,11 +238,16 @@ class ProxyCore {
       onChange: () => this.#applyFaults(),
     });
     const bytes = this.#bytes;
+    const bytesRead = this.bytesRead;
     this.#connectionDeps = {
       ...options,
       onBytes: {
         toServer: (count) => void (bytes.toServer += count),
         toClient: (count) => void (bytes.toClient += count),
+      },
+      onRead: {
+        toServer: (count) => void (bytesRead.toServer += count),
+        toClient: (count) => void (bytesRead.toClient += count),
       },
       onDelayed: (wantedMs, achievedMs) => {
         this.#wantedDelay.record(wantedMs);
@@ -250,6 +312,15 @@ class ProxyCore {
     return this.#opening;
   }
 
+  retarget(target: ProxyAddress): void {
+    this.#connectionDeps = { ...this.#connectionDeps, target };
+    this.dropConnections();
+  }
+
+  dropConnections(): void {
+    for (const connection of this.#connections) connection.close();
+  }
+
   getStats(): FaultProxyStats {
     return {
       seed: this.#options.seed,
@@ -268,6 +339,7 @@ class ProxyCore {
   async close(): Promise<void> {
     if (!this.#isClosed) {
       this.#isClosed = true;
+      this.#retry?.cancel();
       this.faults.clearAll();
       this.#closing = this.listener?.close() ?? Promise.resolve();
     }
@@ -301,17 +373,28 @@ class ProxyCore {
 
   #updateListener(refusal: Refusal | undefined): void {
     if (this.listener === undefined || this.#isClosed) return;
+    this.#retry?.cancel();
     const accepts = refusal === undefined && !this.#isServerDown;
     if (accepts && this.#isHanging) return;
     this.#isHanging = false;
     if (accepts) {
       this.#opening = this.listener.open();
-      // `heal()` and `clear()` return the promise; a schedule cannot report a failure, and the next change tries again.
-      this.#opening.catch(() => {});
+      // `heal()` and `clear()` return the promise as well.
+      this.#opening.catch((error: unknown) => this.#listenLater(error));
       return;
     }
     this.listener.refuseConnections();
     if (refusal === undefined || refusal === 'keep') return;
     for (const connection of this.#connections) connection[refusal]();
+  }
+
+  /** Another process has the address: tries again until the proxy has it, is to refuse, or is closed. */
+  #listenLater(error: unknown): void {
+    if (this.#isClosed || this.#isServerDown || this.#refusal() !== undefined) return;
+    this.emitter.emit('listenFailed', { error });
+    const { clock, holdsProcess } = this.#options;
+    this.#retry?.cancel();
+    const tryAgain = (): void => this.#updateListener(this.#refusal());
+    this.#retry = clock.schedule(LISTEN_AGAIN_MS, tryAgain, { holdsProcess });
   }
 }

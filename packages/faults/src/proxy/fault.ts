@@ -28,6 +28,7 @@ export interface FaultSchedule {
 export interface FaultOptions {
   /** The share of the connections, 0 to 1, drawn once for each. Default 1. */
   probability?: number;
+  /** When the fault is in force. Default: until it is cleared. */
   schedule?: FaultSchedule;
 }
 

@@ -1,6 +1,7 @@
+import { once } from 'node:events';
 import { type Server, type Socket, connect, createServer } from 'node:net';
-import { ProxyListenError } from '../errors.ts';
 import { type HeldServer, hangConnects } from '../host/connect-hang.ts';
+import { type ProxyAddress, listenOn } from './addresses.ts';
 import { resetSocket } from './reset-socket.ts';
 
 interface ListenerOptions {
@@ -8,6 +9,8 @@ interface ListenerOptions {
   /** With 0, a free port is chosen and kept. */
   readonly port: number;
   readonly holdsProcess?: boolean;
+  /** False: it refuses, and takes the address only in `open`. Default true. */
+  readonly opens?: boolean;
 }
 
 /** @throws ProxyListenError */
@@ -16,7 +19,7 @@ export async function createListener(
   onConnection: (client: Socket) => void,
 ): Promise<Listener> {
   const listener = new Listener(options, onConnection);
-  await listener.open();
+  if (options.opens !== false) await listener.open();
   return listener;
 }
 
@@ -24,9 +27,11 @@ export async function createListener(
 export class Listener {
   readonly host: string;
   #port: number;
+  /** What was bound first, and is bound again. */
+  #bound: ProxyAddress | undefined;
   readonly #holdsProcess: boolean;
   readonly #onConnection: (client: Socket) => void;
-  #wanted: 'open' | 'shut' | 'closed' = 'open';
+  #wanted: 'open' | 'shut' | 'closed' = 'shut';
   /** Listening, or about to. */
   #server: Server | undefined;
   /** Keeps the port while nothing listens. */
@@ -49,6 +54,11 @@ export class Listener {
     return this.#port;
   }
 
+  /** The numeric address it has, once it has listened. */
+  get bound(): ProxyAddress | undefined {
+    return this.#bound;
+  }
+
   /** Resolves when it accepts connections. @throws ProxyListenError */
   open(): Promise<void> {
     this.#wanted = 'open';
@@ -60,9 +70,7 @@ export class Listener {
       });
     } else if (this.#server === undefined) {
       const listenAgain = (): Promise<void> | undefined =>
-        this.#wanted === 'open' && this.#server === undefined
-          ? this.#listen({ host: this.host, port: this.#port })
-          : undefined;
+        this.#wanted === 'open' && this.#server === undefined ? this.#listen() : undefined;
       // An earlier failure was reported to the caller that waited for it.
       this.#opening = this.#opening.catch(() => {}).then(listenAgain);
     }
@@ -95,41 +103,40 @@ export class Listener {
     else if (this.#server === undefined || this.#server.listening) this.#stop();
   }
 
-  #listen(on: Server | { host: string; port: number }): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const options = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true };
-      const server = createServer(options, this.#onConnection);
-      this.#server = server;
-      if (!this.#holdsProcess) server.unref();
-      server.once('error', (cause) => {
-        this.#server = undefined;
-        reject(new ProxyListenError(this.host, this.#port, cause));
-      });
-      server.listen(on, () => {
-        const address = server.address();
-        if (typeof address === 'object' && address !== null) this.#port = address.port;
-        // It may have been shut before it listened.
-        if (this.#wanted === 'open') this.#releaseKeeper();
-        else this.#stop();
-        resolve();
-      });
-    });
+  /** @param held a server that listens already. */
+  async #listen(held?: Server): Promise<void> {
+    const options = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true };
+    const server = createServer(options, this.#onConnection);
+    this.#server = server;
+    if (!this.#holdsProcess) server.unref();
+    try {
+      if (held === undefined) {
+        this.#bound = await listenOn(server, this.#bound ?? { host: this.host, port: this.#port });
+        this.#port = this.#bound.port;
+      } else {
+        server.listen(held);
+        await once(server, 'listening');
+      }
+    } catch (error) {
+      this.#server = undefined;
+      throw error;
+    }
+    // A connection that the system could not accept, for lack of descriptors, is the client's failure alone.
+    server.on('error', () => {});
+    // It may have been shut before it listened.
+    if (this.#wanted === 'open') this.#releaseKeeper();
+    else this.#stop();
   }
 
   #stop(): void {
     this.#server?.close();
     this.#server = undefined;
     this.#releaseKeeper();
-    if (this.#wanted === 'closed') return;
+    if (this.#wanted === 'closed' || this.#bound === undefined) return;
     // A socket connected to itself keeps the port: connections are refused, since nothing listens, and the system
     // assigns the port to nobody who asks for a free one. Where the host forbids this, it may.
-    const { host } = this;
-    this.#portHolder = connect({
-      host,
-      port: this.#port,
-      localAddress: host,
-      localPort: this.#port,
-    });
+    const { host, port } = this.#bound;
+    this.#portHolder = connect({ host, port, localAddress: host, localPort: port });
     this.#portHolder.on('error', () => {});
     this.#portHolder.unref();
   }

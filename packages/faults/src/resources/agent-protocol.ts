@@ -1,13 +1,13 @@
 import {
+  type AgentFaultKind,
   type ResolvedResourceFault,
-  type ResourceFaultKind,
-  resourceFaultKinds,
+  agentFaultKinds,
 } from './resource-kinds.ts';
 
 /** A request to the agent: to take a resource or, without a fault, to release it. */
 export interface AgentRequest {
   readonly holdfastRequest: number;
-  readonly kind: ResourceFaultKind;
+  readonly kind: AgentFaultKind;
   readonly fault?: ResolvedResourceFault;
 }
 
@@ -23,7 +23,7 @@ export function isAgentRequest(message: unknown): message is AgentRequest {
     message !== null &&
     'holdfastRequest' in message &&
     'kind' in message &&
-    resourceFaultKinds.some((kind) => kind === message.kind)
+    agentFaultKinds.some((kind) => kind === message.kind)
   );
 }
 

@@ -4,38 +4,53 @@ import {
   HoldfastError,
   InvalidOptionError,
   type OptionRule,
+  type Timer,
+  integer,
   optional,
   parseOptions,
+  settlesWithin,
   string,
+  systemClock,
 } from '@holdfast/foundation';
+import { afterOwnEnd } from '../host/after-own-end.ts';
 import { type AgentRequest, isAgentResponse } from './agent-protocol.ts';
+import { DiskFault } from './disk-fault.ts';
 import {
+  type AgentFaultKind,
   type ResourceFaultKind,
   type ResourceFaults,
+  agentFaultKinds,
   parseResourceFault,
-  resourceFaultKinds,
 } from './resource-kinds.ts';
 
-/** The process could not take or release a resource, or has ended. */
+/** The process could not take or release a resource, did not answer, or has ended. */
 export class ResourceFaultError extends HoldfastError {
   readonly code = 'FAULTS_RESOURCE_FAULT_FAILED';
 
-  constructor(kind: ResourceFaultKind, reason: string) {
-    super(`resource fault ${kind}: ${reason}; a process that has ended has released everything`, {
-      outcome: 'unknown',
-    });
+  constructor(kind: ResourceFaultKind | 'close', reason: string, cause?: unknown) {
+    super(
+      `resource fault ${kind}: ${reason}; a process that has ended has released everything, and close() ends it`,
+      { outcome: 'unknown', cause },
+    );
   }
 }
 
+/** Options of `createResourceFaults`. */
 export interface ResourceFaultsOptions {
   /** The path of the victim's module, which Node runs in a process of its own. */
   module: string;
+  /** The arguments of the module. Default: none. */
   args?: readonly string[];
+  /**
+   * How long the process may take to answer, besides the time of a `stall`. One that spins or is stopped does not.
+   * Default 60 000.
+   */
+  responseTimeoutMs?: number;
 }
 
 /**
- * A process whose resources are taken from within, for a bounded time and by a bounded amount. It runs until it is
- * closed or exits.
+ * A process whose resources are taken for a bounded time and by a bounded amount. It runs until it is closed or exits, or
+ * until this process ends in any way. With it everything is released.
  */
 export interface ResourceVictim {
   /** The module may send its own messages; those of the faults have a field that begins with `holdfast`. */
@@ -51,7 +66,10 @@ export interface ResourceVictim {
   };
   /** Releases every resource. @throws ResourceFaultError */
   heal(): Promise<void>;
-  /** Releases every resource, then ends the process. */
+  /**
+   * Ends the process by SIGKILL, also one that spins or is stopped, which releases everything.
+   * @throws ResourceFaultError when the system does not end it within ten seconds.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -63,65 +81,131 @@ const argsRule: OptionRule<readonly string[] | undefined> = optional({
     return value;
   },
 });
-const shape = { module: string({ maxLength: 4_096 }), args: argsRule };
+const shape = {
+  module: string({ maxLength: 4_096 }),
+  args: argsRule,
+  responseTimeoutMs: integer({ min: 1, max: 86_400_000, default: 60_000 }),
+};
+const CLOSE_TIMEOUT_MS = 10_000;
+const ENDED = 'the process has ended';
 
 /** Starts the victim without a fault. @throws InvalidOptionError */
 export function createResourceFaults(options: ResourceFaultsOptions): ResourceVictim {
-  const { module, args = [] } = parseOptions('createResourceFaults', shape, options);
+  const {
+    module,
+    args = [],
+    responseTimeoutMs,
+  } = parseOptions('createResourceFaults', shape, options);
   const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
   const agent = `${import.meta.dirname}/resource-agent.${extension}`;
   const child = fork(module, [...args], { execArgv: ['--import', agent] });
-  const ended = once(child, 'exit');
-  const waiting = new Map<number, (failure: string | undefined) => void>();
-  let requests = 0;
+  return new VictimProcess(child, responseTimeoutMs);
+}
 
-  child.on('message', (message) => {
-    if (!isAgentResponse(message)) return;
-    waiting.get(message.holdfastResponse)?.(message.failure);
-    waiting.delete(message.holdfastResponse);
-  });
-  child.on('error', () => {});
-  child.once('exit', () => {
-    for (const settle of waiting.values()) settle('the process has ended');
-    waiting.clear();
-  });
+interface Waiting {
+  readonly settle: (failure: string | undefined) => void;
+  readonly timer: Timer;
+}
 
-  const request = (kind: ResourceFaultKind, fault?: AgentRequest['fault']): Promise<void> =>
-    new Promise((resolve, reject) => {
-      requests += 1;
+class VictimProcess implements ResourceVictim {
+  readonly child: ChildProcess;
+  readonly faults: ResourceVictim['faults'] = {
+    set: async (kind, given) => {
+      const fault = parseResourceFault(kind, given);
+      if (kind === 'disk') await this.#changeDisk(() => this.#disk.set(fault));
+      else await this.#request(kind, fault);
+    },
+    clear: async (kind) => {
+      if (kind === 'disk') await this.#changeDisk(() => this.#disk.clear());
+      else await this.#request(kind);
+    },
+  };
+  readonly #responseTimeoutMs: number;
+  readonly #disk = new DiskFault();
+  readonly #ended: Promise<unknown>;
+  readonly #waiting = new Map<number, Waiting>();
+  #requests = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(child: ChildProcess, responseTimeoutMs: number) {
+    this.child = child;
+    this.#responseTimeoutMs = responseTimeoutMs;
+    this.#ended = once(child, 'exit');
+    this.#ended.catch(() => {});
+    // A process that is stopped does not notice the end of this one.
+    const release = afterOwnEnd(['kill', '-KILL', String(child.pid)]);
+    child.on('message', (message) => {
+      if (isAgentResponse(message)) this.#settle(message.holdfastResponse, message.failure);
+    });
+    child.on('error', () => {});
+    child.once('exit', () => {
+      release();
+      for (const number of this.#waiting.keys()) this.#settle(number, ENDED);
+      void this.#disk.clear().catch(() => {});
+    });
+  }
+
+  async heal(): Promise<void> {
+    await this.#changeDisk(() => this.#disk.clear());
+    for (const kind of agentFaultKinds) await this.#request(kind);
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.child.kill('SIGKILL');
+    const ended = this.child.pid === undefined ? Promise.resolve() : this.#ended;
+    const all = Promise.allSettled([ended, this.#disk.clear()]);
+    if (await settlesWithin(systemClock, CLOSE_TIMEOUT_MS, all)) return;
+    throw new ResourceFaultError('close', `not ended ${CLOSE_TIMEOUT_MS} ms after SIGKILL`);
+  }
+
+  #settle(number: number, failure: string | undefined): void {
+    const waiting = this.#waiting.get(number);
+    waiting?.timer.cancel();
+    this.#waiting.delete(number);
+    waiting?.settle(failure);
+  }
+
+  #request(kind: AgentFaultKind, fault?: AgentRequest['fault']): Promise<void> {
+    this.#requests += 1;
+    const number = this.#requests;
+    const limitMs = this.#responseTimeoutMs + (kind === 'stall' ? (fault?.forMs ?? 0) : 0);
+    return new Promise((resolve, reject) => {
       const settle = (failure: string | undefined): void => {
         if (failure === undefined) resolve();
         else reject(new ResourceFaultError(kind, failure));
       };
-      if (!child.connected) {
-        settle('the process has ended');
+      if (!this.child.connected) {
+        settle(ENDED);
         return;
       }
-      waiting.set(requests, settle);
-      child.send({ holdfastRequest: requests, kind, ...(fault === undefined ? {} : { fault }) });
+      const expire = (): void =>
+        this.#settle(number, `no answer within ${limitMs} ms, it may spin or be stopped`);
+      this.#waiting.set(number, { settle, timer: systemClock.schedule(limitMs, expire) });
+      this.child.send({
+        holdfastRequest: number,
+        kind,
+        ...(fault === undefined ? {} : { fault }),
+      });
     });
-  const heal = async (): Promise<void> => {
-    for (const kind of resourceFaultKinds) await request(kind);
-  };
-  let closing: Promise<void> | undefined;
-  const end = async (): Promise<void> => {
-    // Memory is released with the process; a file is not.
-    await heal().catch(() => {});
-    child.kill('SIGKILL');
-    if (child.pid !== undefined) await ended;
-  };
-  const close = (): Promise<void> => (closing ??= end());
+  }
 
-  return {
-    child,
-    faults: {
-      set: async (kind, given) => request(kind, parseResourceFault(kind, given)),
-      clear: (kind) => request(kind),
-    },
-    heal,
-    close,
-    [Symbol.asyncDispose]: close,
-  };
+  /** @throws ResourceFaultError */
+  async #changeDisk(change: () => Promise<void>): Promise<void> {
+    if (!this.child.connected) throw new ResourceFaultError('disk', ENDED);
+    try {
+      await change();
+    } catch (error) {
+      throw new ResourceFaultError('disk', String(error), error);
+    }
+  }
 }
 
 function isStrings(value: unknown): value is readonly string[] {

@@ -20,7 +20,10 @@ export interface ResourceFaults {
   stall: Bounded;
   /** Keeps `threads` busy. Default 1. */
   cpu: Bounded & { threads?: number };
-  /** Writes a file of up to `bytes` in `directory`, less when the disk is full earlier. */
+  /**
+   * Takes up to `bytes` of the disk of `directory`, fewer when it is full earlier, in a file without a name: whoever
+   * ends, the space is free again.
+   */
   disk: Bounded & { directory: string; bytes: number };
   /** Opens up to `count` descriptors, fewer when the limit is reached earlier. */
   descriptors: Bounded & { count: number };
@@ -28,13 +31,15 @@ export interface ResourceFaults {
   clock: Bounded & { stepMs: number };
 }
 
+/** The name of a fault of a process. */
 export type ResourceFaultKind = keyof ResourceFaults;
+/** What is taken inside the process; a disk is not a process's own. */
+export type AgentFaultKind = Exclude<ResourceFaultKind, 'disk'>;
 
-export const resourceFaultKinds: readonly ResourceFaultKind[] = [
+export const agentFaultKinds: readonly AgentFaultKind[] = [
   'memory',
   'stall',
   'cpu',
-  'disk',
   'descriptors',
   'clock',
 ];
@@ -64,6 +69,7 @@ const shapes: Readonly<Record<ResourceFaultKind, Readonly<Record<string, OptionR
   clock: { forMs, stepMs: integer({ min: -10 * year, max: 10 * year }) },
 };
 const amounts = ['bytes', 'threads', 'count', 'stepMs'] as const;
+const resourceFaultKinds: readonly ResourceFaultKind[] = [...agentFaultKinds, 'disk'];
 const kindShape = { kind: oneOf(resourceFaultKinds) };
 
 /** @throws InvalidOptionError, also for an unknown kind. */

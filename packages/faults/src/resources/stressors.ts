@@ -1,7 +1,6 @@
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, openSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import type { ResolvedResourceFault, ResourceFaultKind } from './resource-kinds.ts';
+import type { AgentFaultKind, ResolvedResourceFault } from './resource-kinds.ts';
 import { stepWallClock } from './wall-clock.ts';
 
 /** Takes a resource in this process and resolves with a function that releases it. */
@@ -19,7 +18,7 @@ const HOLDER = `
 `;
 const SPINNER = `require('node:worker_threads').parentPort.postMessage('spins'); while (true);`;
 
-export const stressors: Readonly<Record<ResourceFaultKind, Stressor>> = {
+export const stressors: Readonly<Record<AgentFaultKind, Stressor>> = {
   memory: ({ amount }) => thread(HOLDER, amount),
   async stall({ forMs }) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs);
@@ -28,26 +27,6 @@ export const stressors: Readonly<Record<ResourceFaultKind, Stressor>> = {
   async cpu({ amount }) {
     const ends = await Promise.all(Array.from({ length: amount }, () => thread(SPINNER, 0)));
     return async () => void (await Promise.all(ends.map((end) => end())));
-  },
-  async disk({ amount, directory }) {
-    const path = join(directory, `holdfast-ballast-${process.pid}`);
-    const undo = async (): Promise<void> => rmSync(path, { force: true });
-    const file = openSync(path, 'wx');
-    const chunk = Buffer.alloc(Math.min(amount, CHUNK_BYTES), 1);
-    try {
-      for (let left = amount; left > 0; left -= chunk.length) {
-        writeSync(file, chunk, 0, Math.min(left, chunk.length));
-      }
-    } catch (error) {
-      // A full disk is the purpose.
-      if (codeOf(error) !== 'ENOSPC') {
-        await undo();
-        throw error;
-      }
-    } finally {
-      closeSync(file);
-    }
-    return undo;
   },
   async descriptors({ amount }) {
     const open: number[] = [];

@@ -11,7 +11,7 @@ import {
 import type { ProxyFaultKind, ProxyFaultSpec } from '../proxy/fault-kinds.ts';
 import type { FaultProxy } from '../proxy/fault-proxy.ts';
 import { randomFault } from './random-fault.ts';
-import { type Schedule, type TimedFault, inOrder, overlap } from './schedule.ts';
+import { type Schedule, type TimedFault, drawn, inOrder, overlap } from './schedule.ts';
 import { kindsRule, playShape, seedRule } from './storm.ts';
 
 /** The operations a storm needs of a server; a server of `@holdfast/stage` has them. */
@@ -32,6 +32,7 @@ export type FleetServerFault =
   /** Frozen with its connections open. */
   | { readonly kind: 'freeze' };
 
+/** A fault of a storm over several servers: when, on which, and what. */
 export interface FleetFault extends TimedFault {
   readonly server: string;
   readonly fault: FleetServerFault;
@@ -40,6 +41,7 @@ export interface FleetFault extends TimedFault {
 /** A storm over several servers. On one server, faults of one kind do not overlap, nor do kill and freeze. */
 export type FleetStorm = Schedule<FleetFault>;
 
+/** Options of `fleetStorm`. All times in milliseconds. */
 export interface FleetStormOptions {
   /** The names of the servers. */
   servers: readonly string[];
@@ -105,7 +107,8 @@ export function fleetStorm(seed: number, options: FleetStormOptions): FleetStorm
     const timed: FleetFault = { atMs, forMs, server, fault };
     if (!faults.some((other) => collide(timed, other))) faults.push(timed);
   }
-  return { seed, durationMs, faults: inOrder(faults) };
+  const call = { name: 'fleetStorm', options: read };
+  return drawn({ seed, durationMs, faults: inOrder(faults) }, call);
 }
 
 /**

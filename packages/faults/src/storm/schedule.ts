@@ -23,3 +23,24 @@ export function inOrder<Fault extends { readonly atMs: number }>(
 ): Fault[] {
   return faults.toSorted((one, other) => one.atMs - other.atMs);
 }
+
+/** The calls that have drawn schedules; a schedule stays plain data. */
+const drawnBy = new WeakMap<Schedule<TimedFault>, string>();
+
+/**
+ * Keeps the call that has drawn a schedule.
+ * @param call the name of the function, and its options with their defaults; undefined when there were none.
+ */
+export function drawn<Drawn extends Schedule<TimedFault>>(
+  schedule: Drawn,
+  call: { readonly name: string; readonly options: object | undefined },
+): Drawn {
+  const options = call.options === undefined ? '' : `, ${JSON.stringify(call.options)}`;
+  drawnBy.set(schedule, `${call.name}(${schedule.seed}${options})`);
+  return schedule;
+}
+
+/** Returns an expression whose value equals the schedule: the call that has drawn it, or the schedule itself. */
+export function replayOf(schedule: Schedule<TimedFault>): string {
+  return drawnBy.get(schedule) ?? JSON.stringify(schedule);
+}

@@ -14,7 +14,7 @@ import {
 import { type ProxyFaultKind, type ProxyFaultSpec, faultKindNames } from '../proxy/fault-kinds.ts';
 import type { FaultProxy } from '../proxy/fault-proxy.ts';
 import { randomFault } from './random-fault.ts';
-import { type Schedule, type TimedFault, inOrder, overlap } from './schedule.ts';
+import { type Schedule, type TimedFault, drawn, inOrder, overlap } from './schedule.ts';
 
 /** One fault of a storm and its time. */
 export interface StormFault extends TimedFault {
@@ -24,6 +24,7 @@ export interface StormFault extends TimedFault {
 /** A schedule for one proxy; faults of the same kind do not overlap. */
 export type Storm = Schedule<StormFault>;
 
+/** Options of `storm`. All times in milliseconds. */
 export interface StormOptions {
   /** How long it lasts. Default 10 000. */
   durationMs?: number;
@@ -82,7 +83,8 @@ export const playShape: {
  */
 export function storm(seed: number, options?: StormOptions): Storm {
   seedRule.parse(seed, 'seed', 'storm');
-  const { durationMs, maxFaults, kinds } = parseOptions('storm', shape, options);
+  const read = parseOptions('storm', shape, options);
+  const { durationMs, maxFaults, kinds } = read;
   const faults: StormFault[] = [];
   for (let index = 0; index < maxFaults; index += 1) {
     const random = seededRandom(derivedSeed(seed, index));
@@ -95,7 +97,8 @@ export function storm(seed: number, options?: StormOptions): Storm {
     if (kind === undefined || overlaps) continue;
     faults.push({ atMs, forMs, fault: randomFault(kind, random) });
   }
-  return { seed, durationMs, faults: inOrder(faults) };
+  const call = { name: 'storm', options: options && read };
+  return drawn({ seed, durationMs, faults: inOrder(faults) }, call);
 }
 
 /**

@@ -37,8 +37,10 @@ import { type TlsTarget, targetTlsRule } from './tls-target.ts';
  */
 export type TlsProxyFaultKind = TlsFaultKind | 'renegotiated';
 
+/** Every fault of a TLS proxy. */
 export const tlsProxyFaultKinds: readonly TlsProxyFaultKind[] = [...tlsFaultKinds, 'renegotiated'];
 
+/** Options of `createTlsFaultProxy`. */
 export interface TlsFaultProxyOptions extends ProxyAddresses {
   /** How to connect to a target with TLS. Default: without TLS. */
   targetTls?: TlsTarget;
@@ -48,9 +50,11 @@ export interface TlsFaultProxyOptions extends ProxyAddresses {
   authority?: CertificateAuthority;
   /** How long a handshake may take, and how long the target may take to accept. Default 30 000. */
   dialTimeoutMs?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
+/** What a TLS fault proxy has seen and done, read at any time. */
 export interface TlsFaultProxyStats {
   readonly connectionsOpen: number;
   readonly connectionsTotal: number;
@@ -97,7 +101,10 @@ const shape = {
 };
 const kindShape = { kind: oneOf(tlsProxyFaultKinds) };
 
-/** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
+/**
+ * Stands between a client and a server, and presents a certificate or a protocol that is wrong in one way.
+ * @throws InvalidOptionError, RemoteTargetError, ProxyListenError
+ */
 export async function createTlsFaultProxy(given: TlsFaultProxyOptions): Promise<TlsFaultProxy> {
   const options = parseOptions('createTlsFaultProxy', shape, given);
   refuseRemote(options.target, options.allowRemote);

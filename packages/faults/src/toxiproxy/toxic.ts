@@ -12,6 +12,7 @@ export interface Toxic {
 }
 
 type ToxicType =
+  | 'noop'
   | 'latency'
   | 'bandwidth'
   | 'slow_close'
@@ -24,6 +25,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** The attributes of each type; an absent one is 0. */
 const attributesOf: Readonly<Record<ToxicType, readonly string[]>> = {
+  noop: [],
   latency: ['latency', 'jitter'],
   bandwidth: ['rate'],
   slow_close: ['delay'],
@@ -35,7 +37,9 @@ const attributesOf: Readonly<Record<ToxicType, readonly string[]>> = {
 
 /** Parses the fields of a new toxic. */
 export function parseToxic(fields: Fields): Toxic | ApiFailure {
-  const { stream = 'downstream', type } = fields;
+  const { stream: givenStream = 'downstream', type } = fields;
+  // Go's clients send an empty text for what is not set.
+  const stream = givenStream === '' ? 'downstream' : givenStream;
   if (stream !== 'upstream' && stream !== 'downstream') return invalidStream;
   if (!isToxicType(type)) return invalidToxicType;
   const given = fields['name'];
@@ -88,7 +92,8 @@ export function faultOf(toxic: Toxic): ProxyFaultSpec | undefined {
       return { kind: 'reset', options: { probability, afterMs: attribute('timeout') } };
     case 'slicer': {
       const sliceBytes = Math.max(1, attribute('average_size'));
-      const jitterBytes = attribute('size_variation');
+      // Its variation is to be less than its size; Toxiproxy takes others too.
+      const jitterBytes = Math.min(attribute('size_variation'), sliceBytes - 1);
       // This delay is in microseconds.
       return {
         kind: 'slice',
@@ -97,6 +102,7 @@ export function faultOf(toxic: Toxic): ProxyFaultSpec | undefined {
     }
     case 'limit_data':
       return { kind: 'limitData', options: { ...common, maxBytes: attribute('bytes') } };
+    case 'noop':
     default:
       return undefined;
   }

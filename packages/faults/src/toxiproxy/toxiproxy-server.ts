@@ -10,8 +10,15 @@ import {
   toxicNotFound,
 } from './api-failure.ts';
 import type { Toxic } from './toxic.ts';
-import { type ManagedProxy, openManagedProxy, parseDescription } from './managed-proxy.ts';
+import {
+  type ManagedProxy,
+  type ProxyDescription,
+  openManagedProxy,
+  parseDescription,
+} from './managed-proxy.ts';
+import { METRICS_TYPE, metricsOf } from './metrics.ts';
 
+/** Options of `createToxiproxyServer`. */
 export interface ToxiproxyServerOptions {
   /** Default 127.0.0.1. */
   host?: string;
@@ -46,13 +53,17 @@ const shape = {
   maxProxies: integer({ min: 1, max: 100_000, default: 1_000 }),
 };
 
-/** A status and the body, sent as JSON. */
+/** A status and the body, sent as JSON unless it is text. */
 interface ApiResponse {
   readonly status: number;
   readonly body?: unknown;
+  readonly text?: string;
 }
 
-/** @throws InvalidOptionError, ProxyListenError */
+/**
+ * The HTTP API of Toxiproxy over proxies of this package, for its clients in any language.
+ * @throws InvalidOptionError, ProxyListenError
+ */
 export async function createToxiproxyServer(
   given?: ToxiproxyServerOptions,
 ): Promise<ToxiproxyServer> {
@@ -60,12 +71,16 @@ export async function createToxiproxyServer(
   const api = new ToxiproxyApi(options);
   /** Requests run one after the other, so that no two change the same proxy at a time. */
   let last: Promise<unknown> = Promise.resolve();
+  let requests = 0;
   const server = createServer((request, response) => {
+    requests += 1;
+    // Twenty digits of base 32, as Toxiproxy's; its last one has a single bit.
+    response.setHeader('x-toxiproxy-request-id', `${requests.toString(32).padStart(19, '0')}0`);
     const handled = last.then(() => handle(request, response, api));
     last = handled.catch(() => response.destroy());
   });
   const { host } = options;
-  const port = await listenOn(server, options);
+  const { port } = await listenOn(server, options);
   let closing: Promise<void> | undefined;
   const closeAll = async (): Promise<void> => {
     const closed = once(server, 'close');
@@ -88,7 +103,9 @@ class ToxiproxyApi {
   }
 
   async respond(method: string, path: string, body: string): Promise<ApiResponse> {
-    const [, root = '', name, toxics, toxic, ...rest] = path.split('/').map(decodeURIComponent);
+    const parts = decodedParts(path);
+    if (parts === undefined) return { status: 400 };
+    const [root = '', name, toxics, toxic, ...rest] = parts;
     const allowed = allowedMethods(root, name, toxics, toxic, rest.length);
     if (allowed === undefined) return { status: 404 };
     if (!allowed.includes(method)) return { status: 405 };
@@ -96,9 +113,13 @@ class ToxiproxyApi {
     const needsBody = (method === 'POST' || method === 'PATCH') && root !== 'reset';
     if (needsBody && fields === undefined) return failed(badRequest('not JSON'));
     if (root === 'version') return { status: 200, body: { version: VERSION } };
+    if (root === 'metrics') return { status: 200, text: metricsOf(this.#proxies) };
     if (root === 'populate') return this.#populate(fields);
     if (root === 'reset') {
-      for (const proxy of this.#proxies.values()) await proxy.reset();
+      for (const proxy of this.#proxies.values()) {
+        const failure = await proxy.reset();
+        if (failure !== undefined) return failed(failure);
+      }
       return { status: 204 };
     }
     if (name === undefined) return method === 'POST' ? this.#create(fields) : this.#list();
@@ -136,23 +157,34 @@ class ToxiproxyApi {
     return proxy;
   }
 
-  /** Creates or updates every proxy of a list; stops at the first failure. */
+  /** Creates the proxies of a list, or replaces those with other addresses; stops at the first failure. */
   async #populate(list: unknown): Promise<ApiResponse> {
-    if (!Array.isArray(list)) return failed(badRequest('not a list'));
-    const descriptions = list.map((fields: unknown) => parseDescription(fields));
-    const invalid = descriptions.find((description) => 'error' in description);
-    if (invalid !== undefined && 'error' in invalid) return failed(invalid);
+    if (!Array.isArray(list))
+      return { status: 400, body: { ...badRequest('not a list'), proxies: null } };
+    const descriptions: ProxyDescription[] = [];
+    for (const [index, fields] of list.entries()) {
+      const description = parseDescription(fields, undefined, ` at proxy ${index + 1}`);
+      if ('error' in description) return { status: 400, body: { ...description, proxies: null } };
+      descriptions.push(description);
+    }
     const proxies: unknown[] = [];
     for (const description of descriptions) {
-      if ('error' in description) continue;
-      const known = this.#proxies.get(description.name);
-      const proxy = known ?? (await this.#add(description));
-      const failure = 'error' in proxy ? proxy : await known?.update(description);
-      if (failure !== undefined || 'error' in proxy)
-        return { status: failure?.status ?? 500, body: { ...failure, proxies } };
+      const proxy = await this.#addOrReplace(description);
+      if ('error' in proxy) return { status: proxy.status, body: { ...proxy, proxies } };
       proxies.push(proxy.describe());
     }
     return { status: 201, body: { proxies } };
+  }
+
+  /** A proxy with the same addresses stays as it is, with its toxics. */
+  async #addOrReplace(description: ProxyDescription): Promise<ManagedProxy | ApiFailure> {
+    const known = this.#proxies.get(description.name);
+    if (known === undefined) return this.#add(description);
+    if (await known.isAt(description)) return known;
+    const failure = await known.update(description);
+    if (failure !== undefined) return failure;
+    await known.clearToxics();
+    return known;
   }
 
   async #onProxy(
@@ -202,7 +234,7 @@ function allowedMethods(
   more: number,
 ): readonly string[] | undefined {
   if (name === undefined) {
-    if (root === 'version') return ['GET'];
+    if (root === 'version' || root === 'metrics') return ['GET'];
     if (root === 'reset' || root === 'populate') return ['POST'];
     return root === 'proxies' ? ['GET', 'POST'] : undefined;
   }
@@ -231,11 +263,13 @@ async function handle(
     if (bytes > MAX_BODY_BYTES) break;
   }
   const [path = '/'] = (request.url ?? '/').split('?');
-  const { status, body } =
+  const { status, body, text } =
     bytes > MAX_BODY_BYTES
       ? failed(badRequest(`over ${MAX_BODY_BYTES} bytes`))
       : await api.respond(request.method ?? 'GET', path, Buffer.concat(chunks).toString());
   if (status === 404 && body === undefined) response.writeHead(404).end('404 page not found\n');
+  else if (text !== undefined)
+    response.writeHead(status, { 'content-type': METRICS_TYPE }).end(text);
   else if (body === undefined) response.writeHead(status).end();
   else response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
@@ -246,6 +280,15 @@ function succeeded(result: Toxic | ApiFailure): ApiResponse {
 
 function failed(failure: ApiFailure): ApiResponse {
   return { status: failure.status, body: failure };
+}
+
+/** Returns the parts of a path, or undefined when an escape in it is malformed. */
+function decodedParts(path: string): string[] | undefined {
+  try {
+    return path.split('/').slice(1).map(decodeURIComponent);
+  } catch {
+    return undefined;
+  }
 }
 
 function parseJson(body: string): unknown {

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { type ExperimentOptions, experiment } from '@holdfast/faults';
+import { sleep } from '@holdfast/foundation';
 import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -90,12 +91,108 @@ test('a fault that returns no undo function is refused at once', async () => {
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a failure to undo the fault is reported, and probing ends', async () => {
+test('a failure to undo is told beside what was measured, and probing ends', async () => {
   const clock = createFakeClock();
-  const fault = () => () => {
-    throw new Error('stays broken');
+  const { counted, fault } = countedFault();
+  const failure = new Error('stays broken');
+  const result = await ending(clock, {
+    fault() {
+      fault();
+      return () => {
+        throw failure;
+      };
+    },
+    steadyState: {
+      probes: {
+        async struck() {
+          if (counted.broken > 0) throw failure;
+        },
+      },
+    },
+    recoveryTimeoutMs: 500,
+  });
+  expect(result).toMatchObject({
+    verdict: 'lost',
+    impact: { badShare: 1 },
+    blastRadius: { endpoints: ['struck'] },
+    undoError: { code: 'FAULTS_NOT_UNDONE', cause: failure },
+  });
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('an undo function that hangs is waited for only so long, and those of the earlier steps are called', async () => {
+  const clock = createFakeClock();
+  const undone: string[] = [];
+  const result = await ending(clock, {
+    fault(_, undo) {
+      undo.defer(() => undone.push('first'));
+      undo.defer(never);
+      return () => undone.push('last');
+    },
+    undoTimeoutMs: 700,
+  });
+  expect(undone).toEqual(['last', 'first']);
+  expect(result).toMatchObject({
+    verdict: 'lost',
+    undoError: { code: 'FAULTS_NOT_UNDONE', message: expect.stringContaining('took longer') },
+  });
+  expect(clock.now()).toBeLessThan(4_000);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test.each([[[600]], [[990]], [[500, 10, 10, 10, 450]]])(
+  'undo functions may use all of undoTimeoutMs, one after the other: %p',
+  async (lengths) => {
+    const clock = createFakeClock();
+    const events: string[] = [];
+    const fault: ExperimentOptions['fault'] = (_, undo) => {
+      for (const [index, lengthMs] of lengths.entries()) {
+        undo.defer(async () => {
+          events.push(`begin ${index}`);
+          await sleep(clock, lengthMs);
+          events.push(`end ${index}`);
+        });
+      }
+    };
+    const result = await ending(clock, { fault, undoTimeoutMs: 1_000 });
+    expect(result).toMatchObject({ verdict: 'withstood' });
+    expect(result).not.toHaveProperty('undoError');
+    const order = lengths.map((_, index) => index).toReversed();
+    expect(events).toEqual(order.flatMap((index) => [`begin ${index}`, `end ${index}`]));
+    expect(clock.pendingTimers).toBe(0);
+  },
+);
+
+test('the steps of a fault that rejects halfway are undone, the latest first', async () => {
+  const clock = createFakeClock();
+  const undone: number[] = [];
+  const fault: ExperimentOptions['fault'] = async (_, undo) => {
+    undo.defer(() => undone.push(1));
+    undo.defer(async () => undone.push(2));
+    throw new Error('the third step fails');
   };
-  expect(await ending(clock, { fault })).toEqual(new Error('stays broken'));
+  expect(await ending(clock, { fault })).toEqual(new Error('the third step fails'));
+  expect(undone).toEqual([2, 1]);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('a fault that hangs is given up, what it deferred is undone, and so is what comes too late', async () => {
+  const clock = createFakeClock();
+  const undone: string[] = [];
+  const injected = Promise.withResolvers<() => void>();
+  const outcome = await ending(clock, {
+    fault(_, undo) {
+      undo.defer(() => undone.push('deferred'));
+      return injected.promise;
+    },
+    faultTimeoutMs: 400,
+    undoTimeoutMs: 400,
+  });
+  expect(outcome).toMatchObject({ code: 'RESILIENCE_TIMEOUT' });
+  expect(undone).toEqual(['deferred']);
+  injected.resolve(() => undone.push('late'));
+  await clock.advance(1);
+  expect(undone).toEqual(['deferred', 'late']);
   expect(clock.pendingTimers).toBe(0);
 });
 
@@ -137,6 +234,23 @@ test('bad probes within the usual share are not an outage, and the blast radius 
     verdict: 'recovered',
     blastRadius: { endpoints: ['struck'] },
   });
+});
+
+test('an abortIf may be async: it aborts by true alone, and ends the experiment by its rejection', async () => {
+  const clock = createFakeClock();
+  const { fault } = countedFault();
+  expect(await ending(clock, { fault, abortIf: async () => false })).toMatchObject({
+    verdict: 'withstood',
+  });
+  const after5 = async ({ probes }: { probes: number }): Promise<boolean> => probes >= 5;
+  expect(await ending(clock, { fault, abortIf: after5, durationMs: 3_600_000 })).toMatchObject({
+    verdict: 'aborted',
+  });
+  expect(clock.now()).toBeLessThan(10_000);
+  const failure = new Error('abortIf cannot count');
+  const abortIf = (): Promise<never> => Promise.reject(failure);
+  expect(await ending(clock, { fault, abortIf, durationMs: 3_600_000 })).toBe(failure);
+  expect(clock.pendingTimers).toBe(0);
 });
 
 test('abortIf is called with the impact after every probe', async () => {

@@ -12,8 +12,21 @@ test.each([
   ['WITH x AS (SELECT 1) SELECT * FROM x', 'select'],
   [';', ''],
   ['commit', 'commit'],
+  ['/* a /* nested */ comment */ update a', 'update'],
+  [
+    'with names as (select \'delete from a\', $$insert$$, "merge" /* update */) table names',
+    'select',
+  ],
+  ["'literal; insert' -- nothing", ''],
+  ["e'it\\'s'; delete from a", 'delete'],
+  ['/* never closed', ''],
 ])('%j begins with %j', (sql, verb) => {
   expect(parseStatement(sql).verb).toBe(verb);
+});
+
+test('the words of each statement are read, and none inside quotes', () => {
+  const sql = 'begin; select \'a;b\', $x$ ; drop $x$, "c;d"; ; insert into a values ($1); commit';
+  expect(parseStatement(sql).verbs).toEqual(['begin', 'select', 'insert', 'commit']);
 });
 
 /** A server that accepts and is silent, which is enough for what the proxy refuses at the start. */

@@ -23,6 +23,7 @@ export async function openScriptedRedis(): Promise<ScriptedRedis> {
     const answer = (name: string, key: string, value: string): string => {
       if (name === 'get') return bulk(values.get(key));
       if (name === 'set') values.set(key, value);
+      if (name === 'scan' || name.endsWith('scan')) return '*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n';
       if (name === 'info') return bulk('redis_version:7.0.15\r\nloading:0');
       return '+OK\r\n';
     };

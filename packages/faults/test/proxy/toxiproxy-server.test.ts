@@ -220,9 +220,11 @@ test('requests that Toxiproxy refuses are refused with its status and message', 
     { name: 'latency_downstream' },
   ]);
   expect(await post(toxics, { type: 'latency' })).toEqual(failure(409, 'toxic already exists'));
-  expect(await post('/populate', [{ name: 'b' }])).toEqual(
-    failure(400, 'missing required field: upstream'),
-  );
+  const error = 'missing required field: upstream at proxy 1';
+  expect(await post('/populate', [{ name: 'b' }])).toEqual([
+    400,
+    { status: 400, error, proxies: null },
+  ]);
   expect(await ask('GET', '/nothing')).toEqual([404, '404 page not found\n']);
   expect(await ask('PUT', '/proxies')).toEqual([405, '']);
   const browser = await fetch(server.url, { headers: { 'user-agent': 'Mozilla/5.0' } });

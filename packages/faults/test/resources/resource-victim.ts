@@ -15,6 +15,11 @@ function canOpen(): boolean {
 }
 
 process.on('message', (message) => {
+  if (message === 'spin') {
+    process.send?.('spins', () => {
+      while (true);
+    });
+  }
   if (message !== 'how is it?') return;
   const { user, system } = process.cpuUsage();
   const answer = {
@@ -25,7 +30,7 @@ process.on('message', (message) => {
     stalledMs: loop.max / 1_000_000,
     cpuMs: (user + system) / 1_000,
     canOpen: canOpen(),
-    descriptors: canOpen() ? readdirSync('/proc/self/fd').length : Number.NaN,
+    descriptors: canOpen() ? readdirSync('/dev/fd').length : Number.NaN,
   };
   process.send?.(answer);
 });

@@ -88,7 +88,11 @@ test.each(planted)(
       expect(fails(shrunk)).toBe(true);
       expect(shrunk.faults.length).toBeLessThanOrEqual(Math.min(3, faults));
       expect(runs).toBeLessThanOrEqual(100);
-      expect({ ...shrunk, faults: [] }).toEqual({ ...drawn, faults: [] });
+      expect(shrunk.seed).toBe(drawn.seed);
+      // None of these failures needs time after its last fault.
+      expect(shrunk.durationMs).toBe(
+        Math.max(1, ...shrunk.faults.map(({ atMs, forMs }) => atMs + forMs)),
+      );
     }
   },
 );
@@ -121,4 +125,35 @@ test('with few runs the result is the smallest storm that did fail', async () =>
     );
     expect(seen).toContainEqual(shrunk);
   }
+});
+
+test('the duration shrinks to what the failure needs, and faults move to the begin', async () => {
+  const drawn: Storm = {
+    seed: 1,
+    durationMs: 60_000,
+    faults: [
+      { atMs: 9_000, forMs: 1_000, fault: { kind: 'reset', options: {} } },
+      { atMs: 30_000, forMs: 8_000, fault: { kind: 'down', options: {} } },
+      { atMs: 50_000, forMs: 20, fault: { kind: 'silence', options: {} } },
+    ],
+  };
+  const needs = (afterMs: number) => async (candidate: Storm) =>
+    has(candidate, 'reset') && has(candidate, 'down') && candidate.durationMs >= afterMs;
+  expect(await shrinkStorm(drawn, needs(0))).toEqual({
+    seed: 1,
+    durationMs: 3,
+    faults: [
+      { atMs: 0, forMs: 1, fault: { kind: 'reset', options: {} } },
+      { atMs: 2, forMs: 1, fault: { kind: 'down', options: {} } },
+    ],
+  });
+  expect(await shrinkStorm(drawn, needs(12_345))).toMatchObject({ durationMs: 12_345 });
+  const apart = async (candidate: Storm): Promise<boolean> => {
+    const [first, last] = candidate.faults;
+    return first !== undefined && last !== undefined && last.atMs - first.atMs >= 5_000;
+  };
+  const shrunk = await shrinkStorm(drawn, apart);
+  expect(shrunk.faults.map(({ atMs }) => atMs)).toEqual([0, expect.any(Number)]);
+  expect(shrunk.durationMs).toBeGreaterThanOrEqual(5_000);
+  expect(shrunk.durationMs).toBeLessThan(11_000);
 });

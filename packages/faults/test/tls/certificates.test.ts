@@ -53,6 +53,9 @@ const seen: Record<TlsFaultKind, string> = {
   wrongHost: 'ERR_TLS_CERT_ALTNAME_INVALID',
   selfSigned: 'DEPTH_ZERO_SELF_SIGNED_CERT',
   unknownAuthority: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  incompleteChain: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  // Node falls back to the common name.
+  noSubjectAltName: 'TLSv1.3',
   oldProtocol: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION',
 };
 

@@ -1,5 +1,5 @@
 import type { Random } from '../random.ts';
-import { InvalidOptionError } from '../errors.ts';
+import { InvalidOptionError } from '../errors/errors.ts';
 import { integer, number, optional, parseOptions } from '../options.ts';
 
 /**
@@ -10,6 +10,7 @@ export interface Backoff {
   delays(random: Random): Iterator<number, never>;
 }
 
+/** Options of `exponentialBackoff`. */
 export interface ExponentialBackoffOptions {
   /** Delay before the second attempt, in milliseconds. Default 1 000, or `maxDelayMs` if less. */
   initialDelayMs?: number;
@@ -50,6 +51,7 @@ export function exponentialBackoff(options?: ExponentialBackoffOptions): Backoff
   };
 }
 
+/** Options of `decorrelatedBackoff`. */
 export interface DecorrelatedBackoffOptions {
   /** The shortest delay, in milliseconds. Default 1 000, or `maxDelayMs` if less. */
   initialDelayMs?: number;

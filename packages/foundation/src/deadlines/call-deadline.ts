@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../clock.ts';
+import { onAbort } from '../signals.ts';
 import type { QueuedDeadline, DeadlineQueue } from './deadline-queue.ts';
 
 /** Why a call was canceled: its deadline has expired, or a signal of its caller has aborted. */
@@ -13,6 +14,7 @@ export interface Cancellable {
 }
 
 const NO_SIGNALS: readonly AbortSignal[] = [];
+const NOTHING: readonly (() => void)[] = [];
 
 /**
  * The deadline and the signals of one call, for all its stages: each stage sets `current`, and there is one timer
@@ -28,10 +30,9 @@ export class CallDeadline implements QueuedDeadline {
   previous: this | undefined = undefined;
   next: this | undefined = undefined;
   readonly #clock: Clock;
-  readonly #signals: readonly AbortSignal[];
   readonly #deadlines: DeadlineQueue | undefined;
   readonly #timer: Timer | undefined;
-  readonly #onAbort: (() => void) | undefined;
+  readonly #releaseSignals: readonly (() => void)[] = NOTHING;
   #cancellation: Cancellation | undefined;
   #controller: AbortController | undefined;
 
@@ -46,14 +47,16 @@ export class CallDeadline implements QueuedDeadline {
     this.#clock = clock;
     this.timeoutMs = timeoutMs;
     this.endsAtMs = nowMs + timeoutMs;
-    this.#signals = signals;
     this.#deadlines = deadlines;
     if (signals.length > 0) {
-      const onAbort = (): void => this.#abort();
-      this.#onAbort = onAbort;
-      onAbort();
-      if (this.#cancellation !== undefined) return;
-      for (const signal of signals) signal.addEventListener('abort', onAbort);
+      const aborted = signals.find((signal) => signal.aborted);
+      if (aborted !== undefined) {
+        this.#cancellation = { kind: 'signal', reason: aborted.reason };
+        return;
+      }
+      this.#releaseSignals = signals.map((signal) =>
+        onAbort(signal, () => this.#end({ kind: 'signal', reason: signal.reason })),
+      );
     }
     if (deadlines === undefined) this.#timer = clock.schedule(timeoutMs, () => this.expire());
     else deadlines.add(this, nowMs);
@@ -86,13 +89,7 @@ export class CallDeadline implements QueuedDeadline {
     this.#timer?.cancel();
     this.#deadlines?.remove(this);
     this.current = undefined;
-    if (this.#onAbort === undefined) return;
-    for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort);
-  }
-
-  #abort(): void {
-    const aborted = this.#signals.find((signal) => signal.aborted);
-    if (aborted !== undefined) this.#end({ kind: 'signal', reason: aborted.reason });
+    for (const release of this.#releaseSignals) release();
   }
 
   #end(cancellation: Cancellation): void {

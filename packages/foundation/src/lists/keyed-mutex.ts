@@ -4,6 +4,11 @@ import { OrderedMap } from './ordered-map.ts';
 export class KeyedMutex {
   readonly #last = new OrderedMap<Promise<unknown>>();
 
+  /** Whether work with this key has not settled yet. */
+  has(key: string): boolean {
+    return this.#last.get(key) !== undefined;
+  }
+
   /** Settles like `work`, which starts when all earlier work with its key has settled. */
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const previous = this.#last.get(key);

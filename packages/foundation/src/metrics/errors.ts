@@ -1,4 +1,4 @@
-import { HoldfastError } from '../errors.ts';
+import { HoldfastError } from '../errors/errors.ts';
 
 /** A metric of that name is there already; nothing was registered. */
 export class MetricsRegisteredError extends HoldfastError {

@@ -31,6 +31,7 @@ export interface DurationCounts {
 /** A number, or for a histogram its counts. */
 export type MetricValue = number | DurationCounts;
 
+/** One value of a metric, with its labels. */
 export interface MetricSample {
   readonly labels: Labels;
   readonly value: MetricValue;

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from '../errors.ts';
+import { InvalidOptionError } from '../errors/errors.ts';
 import type { OptionRule } from '../options.ts';
 import type { Collector, Emit, Labels, Metric, MetricKind, MetricValue } from './metric.ts';
 
@@ -32,7 +32,10 @@ export interface RowFactory<Stats> {
 type ReadNumber<Stats> = (stats: Stats) => number | undefined;
 type MakeRow<Stats> = (name: string, help: string, read: ReadNumber<Stats>) => Row<Stats>;
 
-/** @param labelNames the labels that every metric carries, such as `name` or `queue`. */
+/**
+ * Makes the rows of a table of metrics, each read from stats when they are collected.
+ * @param labelNames the labels that every metric carries, such as `name` or `queue`.
+ */
 export function rowsFor<Stats>(...labelNames: readonly string[]): RowFactory<Stats> {
   const row =
     (kind: MetricKind) =>

@@ -15,6 +15,7 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
+/** What is known of a file. */
 export interface FileStatus {
   readonly bytes: number;
   readonly modifiedMs: number;

@@ -26,6 +26,7 @@ interface Inode {
   modifiedMs: number;
 }
 
+/** A file system in memory, for tests: it can be full, fail at any call, and lose what was not synced. */
 export interface MemoryFileSystem extends FileSystem {
   /** Called before each call. */
   intercept: (call: FileSystemCall) => void;
@@ -38,6 +39,8 @@ export interface MemoryFileSystem extends FileSystem {
    * and the first changes since the last sync, up to any byte. `sectors`: any 512-byte sectors of those changes.
    */
   crash(how: Crash, random: Random): MemoryFileSystem;
+  /** A copy of all files as they are written, as of a volume of which a snapshot is taken; this one goes on. */
+  snapshot(): MemoryFileSystem;
   /** The content of a file, to be damaged in place. */
   content(name: string): Buffer;
   names(): string[];
@@ -45,6 +48,7 @@ export interface MemoryFileSystem extends FileSystem {
 
 const SECTOR_BYTES = 512;
 
+/** An error with that code, as the system would throw it. */
 export function errno(code: string): Error {
   return Object.assign(new Error(`injected ${code}`), { code });
 }
@@ -156,6 +160,18 @@ class MemoryDisk {
     return found;
   }
 
+  /** A copy of the files; the owner of the copy is dead. */
+  snapshot(): Map<string, Inode> {
+    const copies = new Map<string, Inode>();
+    for (const [name, inode] of this.entries) {
+      const data = Buffer.from(inode.data);
+      const copy: Inode = { ...inode, data, durable: data, pending: [] };
+      if (/^owner\.\d+$/.test(name)) releaseOwner(copy);
+      copies.set(name, copy);
+    }
+    return copies;
+  }
+
   #write(inode: Inode, given: Uint8Array, position: number): number {
     const controls = this.#controls();
     const used = [...this.entries.values()].reduce((sum, { data }) => sum + data.length, 0);
@@ -177,6 +193,7 @@ class MemoryDisk {
   }
 }
 
+/** A file system in memory; `start` is what a disk had before. It is empty by default. */
 export function createMemoryFileSystem(
   start: ReadonlyMap<string, Inode> = new Map(),
 ): MemoryFileSystem {
@@ -222,6 +239,7 @@ export function createMemoryFileSystem(
     readWhole: async (path) => entries.get(basename(path))?.data,
     content: (name) => disk.inode(name).data,
     names: () => [...entries.keys()].toSorted(),
+    snapshot: () => createMemoryFileSystem(disk.snapshot()),
     crash: (how, random) => createMemoryFileSystem(disk.crash(how, random)),
   };
   return self;

@@ -11,6 +11,8 @@ export interface OwnerRecord {
   readonly sinceEpochMs: number;
   /** Whether the owner itself gave the directory up. */
   readonly released: boolean;
+  /** How long the owner may be silent before it counts as dead; absent in records of releases that had none. */
+  readonly staleMs?: number;
   /** Linux: the boot of the machine, the pid namespace, and the start time of the process. */
   readonly bootId?: string;
   readonly pidNamespace?: string;
@@ -20,8 +22,25 @@ export interface OwnerRecord {
 /** The pid namespace of a Linux machine outside of any container. */
 const INITIAL_PID_NAMESPACE = 'pid:[4026531836]';
 
+/** Owners in this process that could not write that they gave their directory up. */
+const givenUp = new Set<string>();
+
+/** This process will not use what the owner with this token has, whatever the disk says. */
+export function giveUp(token: string): void {
+  givenUp.add(token);
+}
+
+/** The record of this owner is gone. */
+export function forgetGivenUp(token: string): void {
+  givenUp.delete(token);
+}
+
 /** This process. */
-export async function describeSelf(token: string, sinceEpochMs: number): Promise<OwnerRecord> {
+export async function describeSelf(
+  token: string,
+  sinceEpochMs: number,
+  staleMs?: number,
+): Promise<OwnerRecord> {
   const bootId = await attempt(readFile('/proc/sys/kernel/random/boot_id', 'utf8'));
   const pidNamespace = await attempt(readlink('/proc/self/ns/pid'));
   const startTicks = (await readProcess(process.pid))?.startTicks;
@@ -31,6 +50,7 @@ export async function describeSelf(token: string, sinceEpochMs: number): Promise
     host: hostname(),
     sinceEpochMs,
     released: false,
+    ...(staleMs === undefined ? {} : { staleMs }),
     ...(bootId === undefined ? {} : { bootId: bootId.trim() }),
     ...(pidNamespace === undefined ? {} : { pidNamespace }),
     ...(startTicks === undefined ? {} : { startTicks }),
@@ -45,7 +65,7 @@ export async function ownerLiveness(
   owner: OwnerRecord,
   self: OwnerRecord,
 ): Promise<'alive' | 'dead' | 'unknown'> {
-  if (owner.released) return 'dead';
+  if (owner.released || givenUp.has(owner.token)) return 'dead';
   if (owner.bootId !== self.bootId) {
     // The machine was rebooted. A container's host name proves nothing: another container may have the same.
     const machine = owner.host === self.host && owner.pidNamespace === INITIAL_PID_NAMESPACE;
@@ -60,6 +80,17 @@ export async function ownerLiveness(
   const found = await readProcess(owner.pid);
   if (found === undefined || owner.startTicks === undefined) return 'alive';
   return found.startTicks === owner.startTicks && !found.ended ? 'alive' : 'dead';
+}
+
+/** Whether both are this process; a pid alone may be that of a process in another container. */
+export function isSameProcess(owner: OwnerRecord, self: OwnerRecord): boolean {
+  return (
+    owner.pid === self.pid &&
+    owner.host === self.host &&
+    owner.bootId === self.bootId &&
+    owner.pidNamespace === self.pidNamespace &&
+    owner.startTicks === self.startTicks
+  );
 }
 
 export function parseOwner(content: Uint8Array): OwnerRecord | undefined {

@@ -89,7 +89,8 @@ export class RecordReader {
         cursor.offset += frameBytes;
       }
     } catch (error) {
-      await cursor?.file.close();
+      // A disk that hangs would keep the error back.
+      cursor?.file.close().catch(() => undefined);
       throw error;
     }
     await this.#keep(cursor);

@@ -54,6 +54,11 @@ export class SegmentLog {
     for (const segment of this.segments) this.#setBytes(segment, bytesFrom(segment, this.first));
   }
 
+  /** The file that the next batch is written to, if there is one yet. */
+  get activePath(): string | undefined {
+    return this.#active?.segment.path;
+  }
+
   get heldRecords(): number {
     return this.segments.reduce((sum, segment) => sum + recordsFrom(segment, this.first), 0);
   }

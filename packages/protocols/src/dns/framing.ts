@@ -2,6 +2,7 @@
 
 const LENGTH_BYTES = 2;
 
+/** A message with its length before it, as TCP carries it. */
 export function frameMessage(message: Buffer): Buffer {
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt16BE(message.length);

@@ -1,6 +1,7 @@
 /**
  * DNS messages on the wire (RFC 1035, section 4). The writer does not compress names; the reader accepts
- * compressed ones. The data of a record is opaque here.
+ * compressed ones, also in the data of aliases and of the record of authority, and expands them. Other data is opaque
+ * here.
  */
 
 export interface DnsQuestion {
@@ -10,11 +11,13 @@ export interface DnsQuestion {
   readonly class: number;
 }
 
+/** A record of a message, with its data as bytes. */
 export interface ResourceRecord extends DnsQuestion {
   readonly ttlSeconds: number;
   readonly data: Buffer;
 }
 
+/** A message of DNS, a query or a response. */
 export interface DnsMessage {
   readonly id: number;
   readonly isResponse: boolean;
@@ -31,6 +34,7 @@ export interface DnsMessage {
   readonly additionals: readonly ResourceRecord[];
 }
 
+/** The response codes by name. */
 export const responseCodes = {
   ok: 0,
   formatError: 1,
@@ -50,7 +54,17 @@ const MAX_LABEL_BYTES = 63;
 const MAX_NAME_BYTES = 255;
 /** A length byte with both high bits set is a pointer to the rest of the name. */
 const POINTER = 0xc0;
+/** More than any name needs: each pointer of an honest message precedes at least one label. */
+const MAX_POINTERS = 127;
+/** The types whose data begins with this many names that may be compressed (RFC 3597, section 4). */
+const namesInData: ReadonlyMap<number, number> = new Map([
+  [2, 1],
+  [5, 1],
+  [6, 2],
+  [12, 1],
+]);
 
+/** A message as bytes, without compression of names. */
 export function encodeMessage(message: DnsMessage): Buffer {
   const { questions, answers, authorities, additionals } = message;
   const header = Buffer.alloc(HEADER_BYTES);
@@ -75,14 +89,17 @@ export function encodeMessage(message: DnsMessage): Buffer {
   ]);
 }
 
-/** @throws DnsFormatError */
+/**
+ * The message in `bytes`.
+ * @throws DnsFormatError
+ */
 export function decodeMessage(bytes: Buffer): DnsMessage {
   if (bytes.length < HEADER_BYTES) throw new DnsFormatError('shorter than a header');
   const flags = bytes.readUInt16BE(2);
   const reader = new Reader(bytes, HEADER_BYTES);
   const list = <T>(index: number, read: () => T): T[] =>
     Array.from({ length: bytes.readUInt16BE(4 + 2 * index) }, read);
-  return {
+  const message: DnsMessage = {
     id: bytes.readUInt16BE(0),
     isResponse: (flags & 0x8000) !== 0,
     opcode: (flags >> 11) & 0xf,
@@ -96,6 +113,13 @@ export function decodeMessage(bytes: Buffer): DnsMessage {
     authorities: list(2, () => reader.record()),
     additionals: list(3, () => reader.record()),
   };
+  if (!reader.isAtEnd) throw new DnsFormatError('more bytes than its counts say');
+  return message;
+}
+
+/** Reads the name with which the data of a record begins, such as the target of an alias. @throws DnsFormatError */
+export function decodeName(data: Buffer): string {
+  return new Reader(data, 0).name();
 }
 
 /** Writes each label preceded by its length, then a length of 0. @throws DnsFormatError */
@@ -145,8 +169,22 @@ class Reader {
   record(): ResourceRecord {
     const question = this.question();
     const ttlSeconds = this.#number(4);
-    const data = Buffer.from(this.#take(this.#number(2)));
-    return { ...question, ttlSeconds, data };
+    return { ...question, ttlSeconds, data: this.#data(question.type) };
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at === this.#bytes.length;
+  }
+
+  #data(type: number): Buffer {
+    const length = this.#number(2);
+    const end = this.#at + length;
+    const names: Buffer[] = [];
+    // An update may delete a record of any type, with no data at all.
+    const count = length === 0 ? 0 : (namesInData.get(type) ?? 0);
+    for (let index = 0; index < count; index += 1) names.push(encodeName(this.name()));
+    if (this.#at > end) throw new DnsFormatError('a name longer than its data');
+    return Buffer.concat([...names, this.#take(end - this.#at)]);
   }
 
   name(): string {
@@ -154,12 +192,15 @@ class Reader {
     let length = 1;
     let at = this.#at;
     let end: number | undefined;
+    let pointers = 0;
     for (let size = this.#byteAt(at); size !== 0; size = this.#byteAt(at)) {
       if (size >= POINTER) {
         const target = ((size & ~POINTER) << 8) | this.#byteAt(at + 1);
         end ??= at + 2;
         // Pointers may only point backwards, so a name cannot loop.
         if (target >= at) throw new DnsFormatError('a name that points ahead');
+        pointers += 1;
+        if (pointers > MAX_POINTERS) throw new DnsFormatError('a name of too many pointers');
         at = target;
         continue;
       }

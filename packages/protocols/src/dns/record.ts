@@ -7,7 +7,7 @@ import {
   parseOptions,
 } from '@holdfast/foundation';
 import { addressBytes } from '../ip-address.ts';
-import { type ResourceRecord, encodeName } from './message.ts';
+import { DnsFormatError, type ResourceRecord, encodeName } from './message.ts';
 
 interface Named {
   /** Such as `db.test`; case does not matter. */
@@ -29,18 +29,29 @@ export type DnsRecord =
       readonly priority?: number;
       /** Default 0. */
       readonly weight?: number;
+    })
+  | (Named & {
+      /** The record of authority of a zone: how long resolvers may cache that something does not exist in it. */
+      readonly type: 'SOA';
+      /** With `ttlSeconds`, of which the smaller counts (RFC 2308, section 5). */
+      readonly negativeTtlSeconds: number;
+      /** Default 1. */
+      readonly serial?: number;
     });
 
+/** A type of record that is understood. */
 export type DnsRecordType = DnsRecord['type'];
 
 /** Type numbers of RFC 1035, 3596 and 2782. */
 export const typeNumbers: Readonly<Record<DnsRecordType, number>> = {
   A: 1,
   CNAME: 5,
+  SOA: 6,
   TXT: 16,
   AAAA: 28,
   SRV: 33,
 };
+/** The class of every record of the Internet. */
 export const CLASS_INTERNET = 1;
 const MAX_TTL_SECONDS = 2_147_483_647;
 const MAX_TEXT_BYTES = 4_096;
@@ -58,7 +69,10 @@ export const nameRule: OptionRule<string> = {
   },
 };
 
-/** @param family 4 or 6 to accept one address family only. */
+/**
+ * A rule for an IP address, of one family or of both, without a zone.
+ * @param family 4 or 6 to accept one address family only.
+ */
 export function addressRule(family?: 4 | 6): OptionRule<string> {
   return {
     permitted: family === undefined ? 'an IP address' : `an IPv${family} address`,
@@ -80,8 +94,9 @@ const textRule: OptionRule<string> = {
 };
 
 const word = integer({ min: 0, max: 65_535, default: 0 });
+/** A rule for a time to live, in seconds. Default 60. */
 export const ttlRule: OptionRule<number> = integer({ min: 0, max: MAX_TTL_SECONDS, default: 60 });
-const typeRule = oneOf<DnsRecordType>(['A', 'AAAA', 'CNAME', 'TXT', 'SRV']);
+const typeRule = oneOf<DnsRecordType>(['A', 'AAAA', 'CNAME', 'TXT', 'SRV', 'SOA']);
 const named = { name: nameRule, type: typeRule, ttlSeconds: ttlRule };
 const shapes = {
   A: { ...named, address: addressRule(4) },
@@ -94,6 +109,11 @@ const shapes = {
     port: integer({ min: 0, max: 65_535 }),
     priority: word,
     weight: word,
+  },
+  SOA: {
+    ...named,
+    negativeTtlSeconds: integer({ min: 0, max: MAX_TTL_SECONDS }),
+    serial: integer({ min: 0, max: 4_294_967_295, default: 1 }),
   },
 };
 
@@ -111,6 +131,7 @@ export const recordRule: OptionRule<DnsRecord> = {
     }
     if (type === 'CNAME') return { ...parseOptions(owner, shapes.CNAME, value, field), type };
     if (type === 'TXT') return { ...parseOptions(owner, shapes.TXT, value, field), type };
+    if (type === 'SOA') return { ...parseOptions(owner, shapes.SOA, value, field), type };
     return { ...parseOptions(owner, shapes.SRV, value, field), type };
   },
 };
@@ -129,6 +150,7 @@ export function toResource(record: DnsRecord): ResourceRecord {
 function dataOf(record: DnsRecord): Buffer {
   if (record.type === 'CNAME') return encodeName(record.target);
   if (record.type === 'TXT') return textBytes(record.text);
+  if (record.type === 'SOA') return authorityBytes(record.serial ?? 1, record.negativeTtlSeconds);
   if (record.type !== 'SRV') return addressBytes(record.address);
   const { priority = 0, weight = 0, port, target } = record;
   const head = Buffer.alloc(6);
@@ -136,6 +158,21 @@ function dataOf(record: DnsRecord): Buffer {
     head.writeUInt16BE(value, 2 * index);
   }
   return Buffer.concat([head, encodeName(target)]);
+}
+
+/** The names of the server and of its keeper, then serial, refresh, retry, expire and minimum: RFC 1035, 3.3.13. */
+function authorityBytes(serial: number, negativeTtlSeconds: number): Buffer {
+  const tail = Buffer.alloc(20);
+  for (const [index, value] of [serial, 3_600, 600, 86_400, negativeTtlSeconds].entries()) {
+    tail.writeUInt32BE(value, 4 * index);
+  }
+  return Buffer.concat([encodeName('ns.invalid'), encodeName('hostmaster.invalid'), tail]);
+}
+
+/** How long it may be cached that something does not exist, by the record of authority that says so (RFC 2308). */
+export function negativeTtlSecondsOf({ ttlSeconds, data }: ResourceRecord): number {
+  if (data.length < 22) throw new DnsFormatError('a record of authority that is too short');
+  return Math.min(ttlSeconds, data.readUInt32BE(data.length - 4));
 }
 
 /** Encodes a text as one or more character strings of at most 255 bytes, each preceded by its length. */

@@ -5,7 +5,9 @@
 
 /** Codes of the first message of a connection, which has no type. */
 export const CANCEL_REQUEST = 80_877_102;
+/** The code by which a client asks for TLS. */
 export const SSL_REQUEST = 80_877_103;
+/** The code by which a client asks for GSSAPI encryption. */
 export const GSS_ENCRYPTION_REQUEST = 80_877_104;
 export const PROTOCOL_3_0 = 196_608;
 

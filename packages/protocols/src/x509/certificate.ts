@@ -29,7 +29,14 @@ interface CertificateFields {
   readonly validFromMs: number;
   readonly validToMs: number;
   /** The host names a server certificate is valid for, or `'authority'` for a certificate that signs others. */
-  readonly role: 'authority' | { readonly hostnames: readonly string[] };
+  readonly role: 'authority' | ServerRole;
+}
+
+interface ServerRole {
+  /** None: the certificate has a common name only. */
+  readonly hostnames: readonly string[];
+  /** Where the issuer's certificate is published. */
+  readonly issuerUrl?: string | undefined;
 }
 
 const oid = {
@@ -40,6 +47,8 @@ const oid = {
   subjectAltName: '2.5.29.17',
   basicConstraints: '2.5.29.19',
   authorityKeyIdentifier: '2.5.29.35',
+  authorityInformation: '1.3.6.1.5.5.7.1.1',
+  issuerCertificates: '1.3.6.1.5.5.7.48.2',
   extendedKeyUsage: '2.5.29.37',
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
@@ -49,6 +58,7 @@ const VERSION_3 = Buffer.from([2]);
 /** Choices of GeneralName, RFC 5280, section 4.2.1.6. */
 const DNS_NAME = 2;
 const IP_ADDRESS = 7;
+const URL_NAME = 6;
 
 /**
  * Signs the fields as an X.509 certificate (RFC 5280) and returns it as PEM.
@@ -56,19 +66,25 @@ const IP_ADDRESS = 7;
  */
 export function writeCertificate(fields: CertificateFields, key: KeyObject): string {
   const { serial, subject, issuer, validFromMs, validToMs, role } = fields;
-  const algorithm = sequence(objectIdentifier(oid.ecdsaWithSha256));
-  const signed = sequence(
+  const content = sequence(
     contextConstructed(0, unsignedInteger(VERSION_3)),
     unsignedInteger(serial),
-    algorithm,
+    signatureAlgorithm,
     nameOf(issuer),
     sequence(time(validFromMs), time(validToMs)),
     nameOf(subject),
     subject.publicKey.export({ type: 'spki', format: 'der' }),
     contextConstructed(3, sequence(...extensions(subject, issuer, role))),
   );
-  const certificate = sequence(signed, algorithm, bitString(sign('sha256', signed, key)));
-  return pem('CERTIFICATE', certificate);
+  return signedPem('CERTIFICATE', content, key);
+}
+
+export const signatureAlgorithm: Buffer = sequence(objectIdentifier(oid.ecdsaWithSha256));
+
+/** @param key on the curve P-256. */
+export function signedPem(label: string, content: Buffer, key: KeyObject): string {
+  const signature = bitString(sign('sha256', content, key));
+  return pem(label, sequence(content, signatureAlgorithm, signature));
 }
 
 function extensions(subject: Party, issuer: Party, role: CertificateFields['role']): Buffer[] {
@@ -92,12 +108,24 @@ function extensions(subject: Party, issuer: Party, role: CertificateFields['role
     critical(oid.basicConstraints, sequence()),
     critical(oid.keyUsage, usage),
     extension(oid.extendedKeyUsage, sequence(...purposes)),
-    extension(oid.subjectAltName, sequence(...role.hostnames.map(generalName))),
+    ...(role.hostnames.length === 0
+      ? []
+      : [extension(oid.subjectAltName, sequence(...role.hostnames.map(generalName)))]),
+    ...(role.issuerUrl === undefined ? [] : [issuerLocation(role.issuerUrl)]),
     ...identity,
   ];
 }
 
-function extension(name: string, value: Buffer): Buffer {
+/** RFC 5280, section 4.2.2.1. */
+function issuerLocation(url: string): Buffer {
+  const location = contextPrimitive(URL_NAME, Buffer.from(url, 'latin1'));
+  return extension(
+    oid.authorityInformation,
+    sequence(sequence(objectIdentifier(oid.issuerCertificates), location)),
+  );
+}
+
+export function extension(name: string, value: Buffer): Buffer {
   return sequence(objectIdentifier(name), octetString(value));
 }
 
@@ -106,7 +134,7 @@ function critical(name: string, value: Buffer): Buffer {
   return sequence(objectIdentifier(name), boolean(true), octetString(value));
 }
 
-function nameOf({ commonName }: Party): Buffer {
+export function nameOf({ commonName }: Party): Buffer {
   return sequence(set(sequence(objectIdentifier(oid.commonName), utf8String(commonName))));
 }
 
@@ -117,7 +145,7 @@ function generalName(hostname: string): Buffer {
 }
 
 /** Identifies a public key: RFC 5280, section 4.2.1.2, method (1). */
-function keyIdentifier({ publicKey }: Party): Buffer {
+export function keyIdentifier({ publicKey }: Party): Buffer {
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   return createHash('sha1').update(spki).digest();
 }

@@ -1,4 +1,4 @@
-import type { QueueBackend } from '../backend.ts';
+import type { DeadLetter, QueueBackend } from '../backend.ts';
 import { type PoisonStore, deadJobOf } from '../fallback/poison-store.ts';
 import { parseDeadLetterOptions } from '../options.ts';
 import { checkJobId } from '../producer/payload.ts';
@@ -9,21 +9,32 @@ const LISTED = 100;
 const REDRIVEN = 1_000;
 
 /** The jobs of a topic whose attempts are used up; the store keeps them. */
-export function deadLettersOf(backend: QueueBackend, topic: string): DeadLetters {
+export function deadLettersOf(
+  backend: QueueBackend,
+  topic: string,
+  /** @throws QueueClosedError */
+  assertOpen: (tried: string) => void,
+): DeadLetters {
   return {
     async list(options) {
       const { limit } = parseDeadLetterOptions(options, LISTED);
+      assertOpen('list');
       const letters = await backend.deadLetters(topic, limit);
-      return letters.map(({ id, payload, enqueuedAtMs, deliveries, reason, history }): DeadJob => {
-        const parsed: unknown = JSON.parse(payload);
-        return { id, payload: parsed, enqueuedAtMs, attempts: deliveries, reason, history };
-      });
+      return letters.map(toDeadJob);
     },
     async redrive(options) {
       const { limit, ids } = parseRedriveOptions(options);
+      assertOpen('redrive');
       return backend.redrive(topic, limit, ids);
     },
   };
+}
+
+function toDeadJob(letter: DeadLetter): DeadJob {
+  const { id, payload, enqueuedAtMs, deliveries, reason, stack, history } = letter;
+  const parsed: unknown = JSON.parse(payload);
+  const job = { id, payload: parsed, enqueuedAtMs, attempts: deliveries, reason, history };
+  return stack === undefined ? job : { ...job, stack };
 }
 
 /** The jobs of a topic that the store rejected; the poison store keeps them. */

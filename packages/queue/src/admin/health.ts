@@ -10,6 +10,7 @@ export function healthOf(
   drainEtaMs: number | undefined,
 ): QueueHealth {
   const { state, current, errorClass, lastError, backlog, dataLoss } = stats;
+  const { stalledConsumers, evictionPolicy, fallbackFailure } = stats;
   return {
     level: levelOf(stats, limits),
     state,
@@ -21,14 +22,25 @@ export function healthOf(
     ...(backlog.oldestAgeMs !== undefined && { oldestAgeMs: backlog.oldestAgeMs }),
     ...(state === 'draining' && drainEtaMs !== undefined && { drainEtaMs }),
     dataLossCount: dataLoss.count,
+    ...(stalledConsumers && { stalledConsumers }),
+    ...(evictionPolicy !== undefined && { evictionPolicy }),
+    ...(fallbackFailure && { fallbackFailure }),
   };
 }
 
 function levelOf(
-  { state, backlog }: QueueStats,
+  stats: QueueStats,
   { maxBacklogJobs, maxBacklogBytes }: { maxBacklogJobs: number; maxBacklogBytes: number },
 ): QueueHealth['level'] {
+  const { current, backlog, fallbackFailure } = stats;
+  // Without the fallback nothing is accepted that Redis itself does not take.
+  if (fallbackFailure !== undefined && current !== 'redis') return 'critical';
   const full = Math.max(backlog.jobs / maxBacklogJobs, backlog.bytes / maxBacklogBytes);
-  if (state === 'blocked' || state === 'closed' || full >= NEARLY_FULL) return 'critical';
-  return state === 'direct' ? 'healthy' : 'degraded';
+  const { state, stalledConsumers = [], evictionPolicy } = stats;
+  const mustAct = stalledConsumers.some(({ errorClass }) => errorClass !== 'busy');
+  if (state === 'blocked' || state === 'closed' || full >= NEARLY_FULL || mustAct)
+    return 'critical';
+  const isSafe =
+    stalledConsumers.length === 0 && evictionPolicy === undefined && fallbackFailure === undefined;
+  return state === 'direct' && isSafe ? 'healthy' : 'degraded';
 }

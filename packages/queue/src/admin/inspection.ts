@@ -5,11 +5,20 @@ import type { Inspection, InspectedJob } from '../queue.ts';
 const shape = { limit: integer({ min: 1, max: 1_000, default: 20 }) };
 
 /** Counts and shows the jobs of a topic without removing any. */
-export function inspectionOf(backend: QueueBackend, topic: string): Inspection {
+export function inspectionOf(
+  backend: QueueBackend,
+  topic: string,
+  /** @throws QueueClosedError */
+  assertOpen: (tried: string) => void,
+): Inspection {
   return {
-    counts: () => backend.count(topic),
+    async counts() {
+      assertOpen('counts');
+      return backend.count(topic);
+    },
     async peek(kind, options) {
       const { limit } = parseOptions('inspect', shape, options);
+      assertOpen('peek');
       const jobs = await backend.peek(topic, kind, limit);
       return jobs.slice(0, limit).map(toInspectedJob);
     },

@@ -15,8 +15,9 @@ import type {
 } from '../backend.ts';
 import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '../options.ts';
 import { type Connections, singleConnection } from '../redis/connection/connections.ts';
+import { parseTime } from '../redis/replies.ts';
 import { resolversFor } from '../redis/resolver/create-resolver.ts';
-import { type JobData, toJobData, parseJobData } from './job-data.ts';
+import { type JobData, counting, deliveriesMade, parseJobData, toJobData } from './job-data.ts';
 import { BullmqClients } from './clients.ts';
 import { BullmqSubscription } from './subscription.ts';
 
@@ -81,8 +82,13 @@ class BullmqBackend implements QueueBackend {
     const room = maxJobs === undefined ? sound.length : await this.#room(topic, maxJobs);
     const added = sound.slice(0, room);
     if (added.length > 0) {
+      const nowMs = await this.#timeFor(topic, added);
       const bulk = added.map((job) => {
-        return { name: 'job', data: toJobData(job), opts: this.#optionsOf(publication, job) };
+        return {
+          name: 'job',
+          data: toJobData(job),
+          opts: this.#optionsOf(publication, job, nowMs),
+        };
       });
       await this.#call(topic, (queue) => queue.addBulk(bulk));
     } else {
@@ -108,9 +114,12 @@ class BullmqBackend implements QueueBackend {
 
   async deadLetters(topic: string, limit: number): Promise<DeadLetter[]> {
     const failed = await this.#failed(topic, limit);
-    return failed.map(({ data, attemptsStarted, failedReason }) =>
-      Object.assign(parseJobData(data), { deliveries: attemptsStarted, reason: failedReason }),
-    );
+    return failed.map((job) => {
+      const { data, failedReason, stacktrace } = job;
+      const stack = stacktrace?.at(-1) ?? '';
+      const failure = { reason: failedReason, ...(stack !== '' && { stack }) };
+      return Object.assign(parseJobData(data), { deliveries: deliveriesMade(job), ...failure });
+    });
   }
 
   async redrive(topic: string, limit: number, ids: readonly string[] = []): Promise<number> {
@@ -118,8 +127,9 @@ class BullmqBackend implements QueueBackend {
     const failed = await this.#failed(topic, ids.length === 0 ? limit : -1);
     const chosen = failed.filter(isChosen).slice(0, limit);
     for (const job of chosen) {
-      const { history, ...data } = parseJobData(job.data);
+      const { history } = parseJobData(job.data);
       await this.#call(topic, async () => {
+        const data = counting(0, job);
         await job.updateData({ ...data, history: [...history, job.failedReason] });
         await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
       });
@@ -141,7 +151,8 @@ class BullmqBackend implements QueueBackend {
     return jobs.slice(0, limit).map((job) => {
       const { history: _, ...data } = parseJobData(job.data);
       const due = kind === 'delayed' ? { dueAtMs: job.timestamp + job.delay } : {};
-      return Object.assign(data, { deliveries: job.attemptsStarted }, due);
+      const deliveries = deliveriesMade(job) + (kind === 'pending' ? 1 : 0);
+      return Object.assign(data, { deliveries }, due);
     });
   }
 
@@ -150,11 +161,22 @@ class BullmqBackend implements QueueBackend {
     await this.#clients.replace();
   }
 
-  #optionsOf({ producer, originEpoch }: Publication, job: PublishedJob): JobsOptions {
-    const { jobIdTtlMs, maxDeadLetters, clock } = this.#tuning;
-    const sequence = `${producer} ${originEpoch} ${job.sequence}`;
-    // BullMQ counts the delay from the timestamp, so both use the same clock reading.
-    const timestamp = Math.round(clock.epochMs());
+  /** The time of the server, for delayed jobs: the clock of a producer may be wrong. */
+  async #timeFor(topic: string, jobs: readonly PublishedJob[]): Promise<number> {
+    if (jobs.every(({ delayMs }) => delayMs === undefined)) {
+      return Math.round(this.#tuning.clock.epochMs());
+    }
+    const reply = await this.#connections.forTopic(topic).call((client) => client.call('TIME'));
+    return parseTime(reply);
+  }
+
+  #optionsOf(
+    { producer, originEpoch, originNonce }: Publication,
+    job: PublishedJob,
+    timestamp: number,
+  ): JobsOptions {
+    const { jobIdTtlMs, maxDeadLetters } = this.#tuning;
+    const sequence = `${originNonce ?? producer} ${originEpoch} ${job.sequence}`;
     const name = job.unique ? `id ${job.id}` : `sequence ${sequence}`;
     return {
       // BullMQ's ids may not contain colons, nor be numbers.
@@ -163,8 +185,9 @@ class BullmqBackend implements QueueBackend {
       priority: PRIORITIES[job.routing ?? ''] ?? NORMAL,
       removeOnComplete: { age: Math.ceil(jobIdTtlMs / 1_000) },
       removeOnFail: { count: maxDeadLetters },
+      // BullMQ counts the delay from it.
       timestamp,
-      ...(job.dueAtMs > 0 && { delay: Math.max(0, Math.round(job.dueAtMs) - timestamp) }),
+      ...(job.delayMs !== undefined && { delay: Math.max(0, Math.round(job.delayMs)) }),
     };
   }
 

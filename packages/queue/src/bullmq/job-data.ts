@@ -1,3 +1,4 @@
+import type { Job } from 'bullmq';
 import type { PublishedJob } from '../backend.ts';
 
 /** The data of a BullMQ job: the queue's own job. */
@@ -7,6 +8,14 @@ export interface JobData {
   readonly enqueuedAtMs: number;
   readonly routing?: string;
   readonly history?: readonly string[];
+  /** What is known of earlier deliveries; BullMQ's own counter counts those that were handed back, too. */
+  readonly counted?: CountedDeliveries;
+}
+
+/** The deliveries that count, and how often consumers had died with the job by then. */
+interface CountedDeliveries {
+  readonly deliveries: number;
+  readonly stalls: number;
 }
 
 export function toJobData({ id, payload, enqueuedAtMs, routing }: PublishedJob): JobData {
@@ -15,8 +24,22 @@ export function toJobData({ id, payload, enqueuedAtMs, routing }: PublishedJob):
 
 /** The data of a job; without a stored history it is empty. */
 export function parseJobData({
+  id,
+  payload,
+  enqueuedAtMs,
+  routing,
   history = [],
-  ...data
-}: JobData): Omit<JobData, 'history'> & { history: readonly string[] } {
-  return { ...data, history };
+}: JobData): Omit<JobData, 'history' | 'counted'> & { history: readonly string[] } {
+  return { id, payload, enqueuedAtMs, ...(routing !== undefined && { routing }), history };
+}
+
+/** The deliveries that ended: with a failure, or with the consumer. */
+export function deliveriesMade({ data, stalledCounter }: Job<JobData>): number {
+  const { deliveries, stalls } = data.counted ?? { deliveries: 0, stalls: 0 };
+  return deliveries + stalledCounter - stalls;
+}
+
+/** The data with this number of deliveries made. */
+export function counting(deliveries: number, { data, stalledCounter }: Job<JobData>): JobData {
+  return { ...data, counted: { deliveries, stalls: stalledCounter } };
 }

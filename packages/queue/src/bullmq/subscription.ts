@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, sleep } from '@holdfast/foundation';
 import { Job, Worker } from 'bullmq';
-import type { Delivery, RecoveredDeliveries, Subscription } from '../backend.ts';
+import type { Delivery, LastDeliveries, RecoveredDeliveries, Subscription } from '../backend.ts';
 import type { ManagedConnection } from '../redis/connection/managed-connection.ts';
 import type { BullmqClients } from './clients.ts';
-import { type JobData, parseJobData } from './job-data.ts';
+import { type JobData, counting, deliveriesMade, parseJobData } from './job-data.ts';
 
 /** The pause after an empty fetch: BullMQ's own blocking read cannot be cut short. */
 const POLL_MS = 50;
@@ -23,6 +23,14 @@ interface BullmqSubscriptionDeps {
 export class BullmqSubscription implements Subscription {
   readonly #deps: BullmqSubscriptionDeps;
   readonly #token = randomUUID();
+  /** The deliveries that are not settled, with their numbers, by their handles. */
+  readonly #taken = new Map<string, number>();
+  /** When the jobs that this consumer has put aside are due, by the monotonic clock and their handles. */
+  readonly #delayed = new Map<string, number>();
+  /** The number of the delivery that is the last one of a job. */
+  #lastDelivery = Infinity;
+  /** The job that was taken for its last delivery, and is not settled. */
+  #alone: string | undefined;
   #worker: { readonly generation: number; readonly worker: Promise<Worker<JobData>> } | undefined;
 
   constructor(deps: BullmqSubscriptionDeps) {
@@ -33,21 +41,56 @@ export class BullmqSubscription implements Subscription {
     return this.#deps.connection.whenConnected(signal);
   }
 
-  async fetch(max: number): Promise<Delivery[]> {
+  async fetch(max: number, waitMs: number = POLL_MS, signal?: AbortSignal): Promise<Delivery[]> {
     const taken: Delivery[] = [];
     while (taken.length < max) {
       const job = await this.#call(async (worker) =>
         worker.getNextJob(this.#token, { block: false }),
       );
       if (job === undefined) break;
-      taken.push(deliveryOf(job));
+      const delivery = deliveryOf(job);
+      this.#delayed.delete(delivery.handle);
+      if (!this.#mayTake(delivery)) {
+        await this.release([{ ...delivery, deliveries: delivery.deliveries - 1 }]);
+        break;
+      }
+      this.#taken.set(delivery.handle, delivery.deliveries);
+      taken.push(delivery);
     }
-    if (taken.length === 0) await sleep(this.#deps.clock, POLL_MS);
+    await this.#promoteDelayed();
+    if (taken.length === 0) {
+      const { clock } = this.#deps;
+      await sleep(clock, Math.min(POLL_MS, waitMs), signal).catch(() => undefined);
+    }
     return taken;
   }
 
+  /** BullMQ promotes by the wall clock of a consumer, which may have been set back since a job was put aside. */
+  async #promoteDelayed(): Promise<void> {
+    const nowMs = this.#deps.clock.now();
+    for (const [handle, dueMs] of this.#delayed) {
+      if (dueMs > nowMs) continue;
+      await this.#settle(handle, (job) => job.promote());
+      this.#delayed.delete(handle);
+    }
+  }
+
+  /** A job that consumers died with runs alone among its like for its last delivery, as `recover` asks for. */
+  #mayTake({ isRecovered, deliveries, handle }: Delivery): boolean {
+    if (isRecovered !== true || deliveries !== this.#lastDelivery) return true;
+    this.#alone ??= handle;
+    return this.#alone === handle;
+  }
+
   /** BullMQ itself returns the jobs of dead consumers to the queue, so that `fetch` delivers them. */
-  async recover(held: readonly string[]): Promise<RecoveredDeliveries> {
+  async recover(
+    held: readonly string[],
+    _max?: number,
+    _mayTakeOver?: boolean,
+    last?: LastDeliveries,
+  ): Promise<RecoveredDeliveries> {
+    this.#lastDelivery = last?.delivery ?? Infinity;
+    if (this.#alone !== undefined && !held.includes(this.#alone)) this.#alone = undefined;
     if (held.length === 0) {
       await this.#call(async () => undefined);
       return { deliveries: [], lost: [] };
@@ -58,8 +101,9 @@ export class BullmqSubscription implements Subscription {
       worker.extendJobLocks([...held], tokens, leaseMs),
     );
     const lost: string[] = [];
-    for (const handle of unlocked) if (await this.#exists(handle)) lost.push(handle);
-    return { deliveries: [], lost };
+    const gone: string[] = [];
+    for (const handle of unlocked) ((await this.#exists(handle)) ? lost : gone).push(handle);
+    return { deliveries: [], lost, ...(gone.length > 0 && { gone }) };
   }
 
   async acknowledge(handles: readonly string[]): Promise<void> {
@@ -70,11 +114,49 @@ export class BullmqSubscription implements Subscription {
     );
   }
 
-  async deadLetter({ handle }: Delivery, reason: string): Promise<void> {
-    await this.#settle(handle, (job) => job.moveToFailed(new Error(reason), this.#token, false));
+  async deadLetter(
+    { handle, deliveries }: Delivery,
+    reason: string,
+    stack?: string,
+  ): Promise<void> {
+    const error = new Error(reason);
+    // BullMQ keeps the stack of its error.
+    error.stack = stack ?? '';
+    await this.#settle(handle, async (job) => {
+      await job.updateData(counting(deliveries, job));
+      await job.moveToFailed(error, this.#token, false);
+    });
   }
 
-  async close(): Promise<void> {
+  async retryLater({ handle, deliveries }: Delivery, delayMs: number): Promise<'delayed'> {
+    const { clock } = this.#deps;
+    const dueAtMs = Math.round(clock.epochMs() + delayMs);
+    await this.#settle(handle, async (job) => {
+      await job.updateData(counting(deliveries, job));
+      await job.moveToDelayed(dueAtMs, this.#token);
+      this.#delayed.set(handle, clock.now() + delayMs);
+    });
+    return 'delayed';
+  }
+
+  async release(jobs: readonly Pick<Delivery, 'handle' | 'deliveries'>[]): Promise<void> {
+    for (const { handle, deliveries } of jobs) {
+      await this.#settle(handle, async (job) => {
+        const isCounted = deliveries === deliveriesMade(job);
+        if (!isCounted) await job.updateData(counting(deliveries, job));
+        await job.moveToWait(this.#token);
+      });
+    }
+  }
+
+  async close(held: readonly string[] = []): Promise<void> {
+    const left = [...this.#taken].filter(([handle]) => !held.includes(handle));
+    const jobs = left.map(([handle, number]) => ({ handle, deliveries: number - 1 }));
+    await this.release(jobs).catch(() => undefined);
+    await this.#closeWorker();
+  }
+
+  async #closeWorker(): Promise<void> {
     const worker = await this.#worker?.worker.catch(() => undefined);
     await worker?.close(true).catch(() => undefined);
   }
@@ -98,6 +180,8 @@ export class BullmqSubscription implements Subscription {
         if (!isLostJob(error)) throw error;
       }
     });
+    this.#taken.delete(handle);
+    if (this.#alone === handle) this.#alone = undefined;
   }
 
   #call<T>(run: (worker: Worker<JobData>) => Promise<T>): Promise<T> {
@@ -108,7 +192,7 @@ export class BullmqSubscription implements Subscription {
   #current(): Promise<Worker<JobData>> {
     const { clients, topic, leaseMs } = this.#deps;
     if (this.#worker?.generation !== clients.generation) {
-      void this.close();
+      void this.#closeWorker();
       this.#worker = {
         generation: clients.generation,
         worker: this.#create(clients, topic, leaseMs),
@@ -141,10 +225,12 @@ function isLostJob(error: unknown): boolean {
 
 function deliveryOf(job: Job<JobData>): Delivery {
   const { history, ...data } = parseJobData(job.data);
+  const diedWithIt = job.stalledCounter > (job.data.counted?.stalls ?? 0);
   return {
     ...data,
     handle: job.id ?? '',
-    deliveries: Math.max(1, job.attemptsStarted),
+    deliveries: deliveriesMade(job) + 1,
     ...(history.length > 0 && { history }),
+    ...(diedWithIt && { isRecovered: true }),
   };
 }

@@ -1,33 +1,45 @@
 import { type Clock, type Random, sleep } from '@holdfast/foundation';
 import type { Delivery, Subscription } from '../backend.ts';
+import { BackendError } from '../errors.ts';
 import { refusalBackoff } from '../recovery/refusal-backoff.ts';
-import { RecentIds } from './recent-ids.ts';
+import type { JobMemory } from './job-memory.ts';
+import type { StallReporter } from './stall-reporter.ts';
 
 interface AcknowledgerDeps {
   readonly subscription: Subscription;
   readonly clock: Clock;
   readonly random: Random;
-  /** The number of handled jobs that are remembered after the store has confirmed them. */
-  readonly maxRememberedJobs: number;
+  readonly memory: JobMemory;
+  readonly stalls: StallReporter;
+  /** Called for a job that the store does not put aside: it waits here for its next attempt. */
+  readonly onKept: (delivery: Delivery, delayMs: number) => void;
 }
 
+/** A failed job, and how to report it to the store. */
+interface FailedJob {
+  readonly delivery: Delivery;
+  /** Resolves once the store has confirmed it. */
+  report(): Promise<void>;
+}
+
+/** The most failed jobs that are reported at once. */
+const MAX_AT_ONCE = 100;
+
 /**
- * Acknowledges handled jobs and dead-letters failed ones, in batches, and retries until the store confirms it.
- * Remembers confirmed jobs for a while, so that this process does not run a job again when its acknowledgement was
- * lost in transit or by the store.
+ * Reports to the store what became of the jobs: acknowledges handled ones, dead-letters failed ones or puts them aside
+ * until their next attempt; in batches, and again until the store confirms it.
  */
 export class Acknowledger {
   readonly #deps: AcknowledgerDeps;
   readonly #handled = new Map<string, Delivery>();
-  readonly #unconfirmedIds = new Set<string>();
-  readonly #confirmed: RecentIds;
-  readonly #failed = new Map<string, { delivery: Delivery; reason: string }>();
+  readonly #failed = new Map<string, FailedJob>();
   readonly #giveUp = new AbortController();
   #flushing: Promise<void> | undefined;
+  /** A job was added that no flush has tried yet. */
+  #hasNew = false;
 
   constructor(deps: AcknowledgerDeps) {
     this.#deps = deps;
-    this.#confirmed = new RecentIds(deps.maxRememberedJobs);
   }
 
   /** The number of jobs the store has not confirmed yet. */
@@ -35,29 +47,43 @@ export class Acknowledger {
     return this.#handled.size + this.#failed.size;
   }
 
-  has(id: string): boolean {
-    return this.#unconfirmedIds.has(id);
-  }
-
   *handles(): Generator<string> {
     yield* this.#handled.keys();
     yield* this.#failed.keys();
   }
 
-  /** Whether the store has confirmed this job as handled before, possibly under another handle. */
-  wasConfirmed({ id }: Delivery): boolean {
-    return this.#confirmed.has(id);
-  }
-
   acknowledge(delivery: Delivery): void {
+    const { memory } = this.#deps;
+    memory.handled(delivery);
     this.#handled.set(delivery.handle, delivery);
-    this.#unconfirmedIds.add(delivery.id);
     this.#flush();
   }
 
-  deadLetter(delivery: Delivery, reason: string): void {
-    this.#failed.set(delivery.handle, { delivery, reason });
-    this.#unconfirmedIds.add(delivery.id);
+  deadLetter(delivery: Delivery, reason: string, stack: string | undefined): void {
+    const { subscription } = this.#deps;
+    this.#add(delivery, () => subscription.deadLetter(delivery, reason, stack));
+  }
+
+  /** @param delivery counts the attempts made. */
+  retryLater(delivery: Delivery, delayMs: number): void {
+    const { subscription, clock, onKept } = this.#deps;
+    const dueMs = clock.now() + delayMs;
+    this.#add(delivery, async () => {
+      let outcome: 'delayed' | 'kept' = 'kept';
+      try {
+        const leftMs = Math.max(0, dueMs - clock.now());
+        outcome = (await subscription.retryLater?.(delivery, leftMs)) ?? 'kept';
+      } catch (error) {
+        // Whether an unanswered request was applied is asked by repeating it.
+        if (!(error instanceof BackendError) || error.errorClass === 'unreachable') throw error;
+      }
+      if (outcome === 'delayed') return;
+      if (this.#failed.delete(delivery.handle)) onKept(delivery, dueMs - clock.now());
+    });
+  }
+
+  #add(delivery: Delivery, report: () => Promise<void>): void {
+    this.#failed.set(delivery.handle, { delivery, report });
     this.#flush();
   }
 
@@ -67,24 +93,29 @@ export class Acknowledger {
     if (delivery !== undefined) this.#remove(delivery);
   }
 
-  /** Resolves once the store has confirmed everything, or the signal is aborted. */
+  /**
+   * Resolves once the store has confirmed everything, or, after the signal is aborted, has been asked once more: it may
+   * confirm at once what succeeded just now.
+   */
   async finish(signal: AbortSignal): Promise<void> {
     const onAbort = (): void => this.#giveUp.abort(signal.reason);
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
-    await this.#flushing;
+    while (this.#flushing !== undefined) await this.#flushing;
     signal.removeEventListener('abort', onAbort);
+    this.#giveUp.abort();
   }
 
   #flush(): void {
+    this.#hasNew = true;
     this.#flushing ??= this.#flushAll().finally(() => {
       this.#flushing = undefined;
-      if (this.size > 0 && !this.#giveUp.signal.aborted) this.#flush();
+      if (this.#hasNew) this.#flush();
     });
   }
 
   async #flushAll(): Promise<void> {
-    const { subscription, clock, random } = this.#deps;
+    const { subscription, clock, random, stalls } = this.#deps;
     const { signal } = this.#giveUp;
     const delays = refusalBackoff.delays(random);
     // One microtask later, so that jobs handled in the same turn share a batch.
@@ -93,10 +124,23 @@ export class Acknowledger {
       try {
         await subscription.whenConnected(signal);
         await this.#flushOnce();
-      } catch {
+        stalls.succeeded('settle');
+      } catch (error) {
+        if (!signal.aborted) stalls.failed('settle', error);
         await sleep(clock, delays.next().value, signal).catch(() => undefined);
       }
     }
+    if (this.size > 0) await this.#flushLast();
+    else this.#hasNew = false;
+  }
+
+  /** One attempt after the consumer has given up. What the store does not confirm is only remembered. */
+  async #flushLast(): Promise<void> {
+    const { memory } = this.#deps;
+    this.#hasNew = false;
+    const tried = [...this.#handled.values(), ...[...this.#failed.values()].map(deliveryOf)];
+    await this.#flushOnce().catch(() => undefined);
+    for (const delivery of tried) memory.end(delivery);
   }
 
   async #flushOnce(): Promise<void> {
@@ -104,20 +148,34 @@ export class Acknowledger {
     if (this.#handled.size > 0) {
       const batch = [...this.#handled.values()];
       await subscription.acknowledge(batch.map(({ handle }) => handle));
-      for (const delivery of batch) {
-        this.#remove(delivery);
-        this.#confirmed.add(delivery.id);
-      }
+      for (const delivery of batch) this.#remove(delivery);
     }
-    for (const { delivery, reason } of this.#failed.values()) {
-      await subscription.deadLetter(delivery, reason);
-      this.#remove(delivery);
+    const failed = [...this.#failed.values()].slice(0, MAX_AT_ONCE);
+    const outcomes = await Promise.allSettled(failed.map((job) => this.#report(job)));
+    // One that is refused does not hold up the others.
+    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (refused !== undefined) throw refused.reason;
+  }
+
+  async #report(job: FailedJob): Promise<void> {
+    const { handle } = job.delivery;
+    try {
+      await job.report();
+      if (this.#failed.get(handle) === job) this.#remove(job.delivery);
+    } catch (error) {
+      // Behind the others.
+      if (this.#failed.delete(handle)) this.#failed.set(handle, job);
+      throw error;
     }
   }
 
-  #remove({ handle, id }: Delivery): void {
-    this.#handled.delete(handle);
-    this.#failed.delete(handle);
-    this.#unconfirmedIds.delete(id);
+  #remove(delivery: Delivery): void {
+    this.#handled.delete(delivery.handle);
+    this.#failed.delete(delivery.handle);
+    this.#deps.memory.end(delivery);
   }
+}
+
+function deliveryOf({ delivery }: FailedJob): Delivery {
+  return delivery;
 }

@@ -1,104 +1,123 @@
-import {
-  type Backoff,
-  type Clock,
-  type Emitter,
-  type Random,
-  type Timer,
-  exponentialBackoff,
-  sleep,
-} from '@holdfast/foundation';
-import { type RateLimiter, createRateLimiter } from '@holdfast/resilience';
-import type { Delivery, Subscription } from '../backend.ts';
+import { type Clock, type Emitter, type Random, sleep } from '@holdfast/foundation';
+import type { RateLimiter } from '@holdfast/resilience';
+import type { BackendFailure, Delivery, Subscription } from '../backend.ts';
 import {
   type ResolvedProcessOptions,
   UNLIMITED_PER_SECOND,
   parseCloseDeadlineMs,
 } from '../options.ts';
+import { Notifier } from '../notifier.ts';
 import type { Consumer, ConsumerStats, QueueEvents } from '../queue.ts';
+import type { StandardSchema } from '../producer/schema.ts';
 import { refusalBackoff } from '../recovery/refusal-backoff.ts';
 import { Acknowledger } from './acknowledger.ts';
-import { type ExecuteJob, JobExecution } from './job-execution.ts';
+import { Attempts } from './attempts.ts';
+import { PROCESS_DIED, boundedHistory, failureOf } from './failure.ts';
+import { type ExecuteJob, JobExecution, decodePayload, limitTime } from './job-execution.ts';
+import type { JobMemory } from './job-memory.ts';
+import { JobReports } from './job-reports.ts';
+import { LeaseHeartbeat } from './lease-heartbeat.ts';
 import { Prefetch } from './prefetch.ts';
+import { Recoveries } from './recoveries.ts';
+import { StallReporter } from './stall-reporter.ts';
+import { createStartLimiter } from './start-limiter.ts';
+import { WaitingJobs } from './waiting-jobs.ts';
 
 interface ConsumerDeps {
   readonly topic: string;
   readonly subscription: Subscription;
+  /** The schema of the topic's payloads. */
+  readonly schema: StandardSchema | undefined;
   readonly executeJob: ExecuteJob;
   readonly options: ResolvedProcessOptions;
   readonly events: Emitter<QueueEvents>;
   readonly clock: Clock;
   readonly random: Random;
+  readonly memory: JobMemory;
   readonly onClosed: () => void;
 }
 
-/** The interval at which orphaned jobs are looked for. */
-const RECOVER_EVERY_MS = 1_000;
-/** A rate limit is granted in this many parts of a second, which keeps bursts small. */
-const PARTS_PER_SECOND = 20;
+/** The most failed jobs that wait for their next attempt in this process; then no more are taken. */
+const MAX_WAITING_JOBS = 1_000;
 
 /**
  * Takes jobs of one topic, runs the handler on each, and reports the result to the store.
  *
  *     fetched or recovered ──▶ running ──▶ handled ──▶ acknowledged   (kept until the store confirms it)
- *                                 │  ▲
- *                          failed ▼  │ after a delay, while attempts remain
- *                               waiting ──────▶ dead letter
+ *                                 │
+ *                                 ├─ failed, attempts remain ──▶ put aside, by the store or here, until it is due
+ *                                 └─ otherwise ──▶ dead letter
  *
  * Renews the lease of every job from `running` until it is confirmed. When the lease of a job goes to another
- * consumer, the job's signal is aborted and the job is not acknowledged.
+ * consumer, the job's signal is aborted and the job is not acknowledged. While leases are not certain, because the
+ * store has not answered for a while, no job is started.
+ *
+ * A job that was delivered more often than it may be tried is what its processes died of: it becomes a dead letter
+ * without another attempt. Those that ran beside it are innocent, so for its last delivery a job is taken over alone.
  */
 export class TopicConsumer implements Consumer {
   readonly topic: string;
   readonly #deps: ConsumerDeps;
   readonly #running = new Map<string, JobExecution>();
-  readonly #runningIds = new Set<string>();
   readonly #prefetch: Prefetch;
+  readonly #recoveries: Recoveries;
   readonly #acknowledger: Acknowledger;
+  readonly #waiting: WaitingJobs;
+  readonly #stalls: StallReporter;
   readonly #rateLimiter: RateLimiter;
-  readonly #retries: Backoff;
+  readonly #attempts: Attempts;
+  readonly #execute: ExecuteJob;
   readonly #closing = new AbortController();
-  readonly #counts = { handled: 0, failed: 0, deadLettered: 0, recovered: 0, redelivered: 0 };
+  readonly #reports: JobReports;
   readonly #loop: Promise<void>;
+  readonly #heartbeat: LeaseHeartbeat;
+  readonly #renewals = new Notifier();
   #onFreeSlot: () => void = () => undefined;
-  #lastRecoveryMs = -Infinity;
-  #heartbeat: Timer;
   #closed: Promise<void> | undefined;
-  /** The consumer is closed: leases are not renewed any more. */
-  #isOver = false;
 
   constructor(deps: ConsumerDeps) {
     this.topic = deps.topic;
     this.#deps = deps;
-    const { maxRememberedJobs, maxPerSecond, retryDelayMs, concurrency } = deps.options;
-    this.#acknowledger = new Acknowledger({ ...deps, maxRememberedJobs });
-    this.#rateLimiter = createRateLimiter({
-      maxTokens: Math.ceil(maxPerSecond / PARTS_PER_SECOND),
-      refillRate: maxPerSecond,
-      clock: deps.clock,
-    });
-    this.#retries = exponentialBackoff({
-      initialDelayMs: retryDelayMs,
-      maxDelayMs: Math.max(retryDelayMs, 60_000),
-    });
+    const { maxPerSecond, concurrency, leaseMs } = deps.options;
+    this.#recoveries = new Recoveries({ ...deps, onLost: (...them) => this.#drop(...them) });
+    this.#reports = new JobReports(deps);
+    this.#execute = limitTime(deps, (...job) => this.#reports.timedOut(...job));
+    this.#stalls = new StallReporter(deps);
+    const onKept: WaitingJobs['add'] = (...job) => this.#waiting.add(...job);
+    this.#acknowledger = new Acknowledger({ ...deps, stalls: this.#stalls, onKept });
+    this.#waiting = new WaitingJobs(deps.clock, (delivery) => this.#retry(delivery));
+    this.#rateLimiter = createStartLimiter(maxPerSecond, deps.clock);
+    this.#attempts = new Attempts(deps.topic, deps.options, deps.random);
     // With a rate limit, a job is fetched only when it may be started.
     const isLimited = maxPerSecond < UNLIMITED_PER_SECOND;
     this.#prefetch = new Prefetch(isLimited ? 0 : concurrency, deps.clock.now());
-    this.#heartbeat = this.#scheduleHeartbeat();
+    this.#heartbeat = new LeaseHeartbeat({ ...deps, leaseMs, renew: () => this.#renew() });
     this.#loop = this.#takeJobs();
   }
 
   getStats(): ConsumerStats {
+    const stalled = this.#stalls.current;
     return {
       running: this.#running.size,
       unconfirmed: this.#acknowledger.size,
-      ...this.#counts,
+      waiting: this.#waiting.size,
+      ...this.#reports.counts,
+      ...(stalled && { stalled }),
     };
   }
 
-  async close(options?: { deadlineMs?: number }): Promise<void> {
-    const deadlineMs = parseCloseDeadlineMs(options);
-    this.#closed ??= this.#close(deadlineMs);
-    return this.#closed;
+  /** The consumer's own connection cannot be made. */
+  connectionFailed(failure: BackendFailure): void {
+    this.#stalls.failed('connect', failure);
+  }
+
+  close(options?: { deadlineMs?: number }): Promise<void> {
+    try {
+      const deadlineMs = parseCloseDeadlineMs(options);
+      return (this.#closed ??= this.#close(deadlineMs));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async #close(deadlineMs: number): Promise<void> {
@@ -106,22 +125,36 @@ export class TopicConsumer implements Consumer {
     this.#closing.abort();
     this.#onFreeSlot();
     const giveUp = new AbortController();
-    const deadline = clock.schedule(deadlineMs, () => giveUp.abort(), { holdsProcess: false });
+    // Holds the process: whoever waits for the end of `close` has to see it.
+    const deadline = clock.schedule(deadlineMs, () => giveUp.abort());
     giveUp.signal.addEventListener('abort', () => {
-      this.#prefetch.clear();
       for (const execution of this.#running.values()) {
         execution.abort(new Error(`${this.topic}: the consumer is closing`));
       }
     });
     await this.#loop;
+    await this.#handBack();
     await this.#untilIdle(giveUp.signal);
+    // Handlers that end at once when they are aborted leave their jobs to others.
+    if (giveUp.signal.aborted) await sleep(clock, 0);
     await this.#acknowledger.finish(giveUp.signal);
     deadline.cancel();
-    this.#isOver = true;
-    this.#heartbeat.cancel();
-    await subscription.close();
+    this.#heartbeat.stop();
+    await this.#handBack();
+    await subscription.close([...this.#running.keys(), ...this.#acknowledger.handles()]);
+    await this.#acknowledger.finish(giveUp.signal);
     await this.#rateLimiter.close();
     onClosed();
+  }
+
+  /** Jobs that were not started, or wait for their next attempt, go to other consumers at once. */
+  async #handBack(): Promise<void> {
+    const { subscription, memory } = this.#deps;
+    const waiting = this.#waiting.takeAll();
+    for (const delivery of waiting) memory.end(delivery);
+    const jobs = [...waiting, ...this.#prefetch.takeAll()];
+    // Where the store cannot be reached, their leases expire.
+    if (jobs.length > 0) await subscription.release?.(jobs).catch(() => undefined);
   }
 
   /** Resolves once no handler runs, or the signal is aborted. */
@@ -141,41 +174,61 @@ export class TopicConsumer implements Consumer {
     while (!signal.aborted) {
       try {
         await subscription.whenConnected(signal);
-        const wanted = options.concurrency - this.#running.size + this.#prefetch.room;
+        signal.throwIfAborted();
+        this.#stalls.succeeded('connect');
+        const isFull = this.#waiting.size >= MAX_WAITING_JOBS;
+        const free = options.concurrency - this.#running.size - this.#prefetch.size;
+        const wanted = isFull ? 0 : Math.max(0, free) + this.#prefetch.room;
         const { availableTokens } = this.#rateLimiter.getStats();
         if (wanted === 0) await this.#untilFreeSlot();
         else if (availableTokens > 0) await this.#takeUpTo(Math.min(wanted, availableTokens));
         else await sleep(clock, this.#rateLimiter.retryAfterMs(), signal);
         delays = refusalBackoff.delays(random);
-      } catch {
-        // The connection's events report failures of the store; here they only cause a delay.
-        this.#lastRecoveryMs = -Infinity;
+      } catch (error) {
+        if (!signal.aborted) this.#stalls.failed('take', error);
+        this.#recoveries.failed();
         await sleep(clock, delays.next().value, signal).catch(() => undefined);
       }
     }
   }
 
   async #takeUpTo(wanted: number): Promise<void> {
-    const { subscription, clock, topic, events } = this.#deps;
-    this.#prefetch.measure(clock.now());
-    const isRecoveryDue = clock.now() - this.#lastRecoveryMs >= RECOVER_EVERY_MS;
-    if (!isRecoveryDue) {
-      for (const delivery of await subscription.fetch(wanted)) this.#admit(delivery);
-      return;
+    const { subscription, clock } = this.#deps;
+    const startedMs = clock.now();
+    this.#prefetch.measure(startedMs);
+    const { waitMs } = this.#recoveries;
+    if (waitMs <= 0) return this.#takeRecovered(wanted);
+    const fetched = await subscription.fetch(wanted, waitMs, this.#closing.signal);
+    this.#recoveries.answered(startedMs, waitMs);
+    this.#stalls.succeeded('take');
+    for (const delivery of fetched) {
+      if (delivery.isRecovered === true) this.#takeOver(delivery);
+      else this.#admit(delivery);
     }
-    const { deliveries, lost } = await subscription.recover(this.#heldHandles(), wanted);
-    this.#abortLost(lost);
-    const unknown = deliveries.filter((delivery) => !this.#isKnown(delivery));
+  }
+
+  async #takeRecovered(wanted: number): Promise<void> {
+    const held = this.#heldHandles();
+    const { deliveries, isPartial } = await this.#recoveries.recover(held, wanted);
+    this.#renewed();
+    const unknown = deliveries.filter((delivery) => !this.#deps.memory.isActive(delivery));
     // There may be more jobs to recover, which precede new ones: a read whose reply was lost may have taken more
     // jobs than there is room for now.
-    const isComplete = deliveries.length < wanted || unknown.length === 0;
-    if (isComplete) this.#lastRecoveryMs = clock.now();
-    for (const delivery of unknown) {
-      this.#counts.recovered += 1;
-      const { id, deliveries: attempt } = delivery;
-      events.emit('recovered', { topic, id, attempt, atMs: clock.now() });
-      this.#admit(delivery);
+    const isLast = deliveries.length < wanted && isPartial === undefined;
+    if (isLast || unknown.length === 0) this.#recoveries.complete();
+    for (const delivery of unknown) this.#takeOver(delivery);
+  }
+
+  #takeOver(delivery: Delivery): void {
+    const { maxAttempts, whenExhausted } = this.#deps.options;
+    this.#reports.recovered(delivery);
+    const before = delivery.deliveries - 1;
+    if (before >= maxAttempts && whenExhausted === 'dead-letter') {
+      this.#deps.memory.begin(delivery);
+      return this.#deadLetter(delivery, before, { reason: PROCESS_DIED });
     }
+    this.#recoveries.started(delivery);
+    this.#admit(delivery);
   }
 
   #untilFreeSlot(): Promise<void> {
@@ -186,23 +239,43 @@ export class TopicConsumer implements Consumer {
 
   /** Starts the job, or keeps it for the next free slot. */
   #admit(delivery: Delivery): void {
-    if (this.#running.size < this.#deps.options.concurrency) this.#start(delivery);
+    if (this.#mayStart || this.#deps.memory.wasHandled(delivery)) this.#start(delivery);
     else this.#prefetch.add(delivery);
   }
 
+  get #mayStart(): boolean {
+    return this.#running.size < this.#deps.options.concurrency && this.#mayBegin;
+  }
+
+  get #mayBegin(): boolean {
+    return !this.#closing.signal.aborted && this.#recoveries.isCertain;
+  }
+
   #start(delivery: Delivery): void {
-    const wasConfirmed = this.#acknowledger.wasConfirmed(delivery);
-    if (wasConfirmed || this.#isKnown(delivery)) {
-      this.#reportRedelivered(delivery.id);
-      if (wasConfirmed) this.#acknowledger.acknowledge(delivery);
+    const { memory } = this.#deps;
+    const wasHandled = memory.wasHandled(delivery);
+    if (wasHandled || memory.isActive(delivery)) {
+      this.#recoveries.ended(delivery.handle);
+      this.#reports.redelivered(delivery.id);
+      if (wasHandled) this.#acknowledger.acknowledge(delivery);
       return;
     }
+    memory.begin(delivery);
+    this.#run(delivery);
+  }
+
+  #run(delivery: Delivery): void {
     this.#rateLimiter.tryAcquire();
     this.#prefetch.recordStart();
-    const execution = new JobExecution();
+    const execution = new JobExecution(() => this.#mayBegin);
     this.#running.set(delivery.handle, execution);
-    this.#runningIds.add(delivery.id);
     void this.#occupySlot(delivery, execution);
+  }
+
+  #retry(delivery: Delivery): void {
+    this.#deps.memory.end(delivery);
+    this.#admit({ ...delivery, deliveries: delivery.deliveries + 1 });
+    this.#onFreeSlot();
   }
 
   async #occupySlot(delivery: Delivery, execution: JobExecution): Promise<void> {
@@ -210,105 +283,116 @@ export class TopicConsumer implements Consumer {
       await this.#handle(delivery, execution);
     } finally {
       this.#running.delete(delivery.handle);
-      this.#runningIds.delete(delivery.id);
+      this.#recoveries.ended(delivery.handle);
       this.#fillSlots();
       this.#onFreeSlot();
     }
   }
 
   #fillSlots(): void {
-    while (this.#running.size < this.#deps.options.concurrency) {
+    while (this.#mayStart) {
       const next = this.#prefetch.next();
       if (next === undefined) return;
       this.#start(next);
     }
   }
 
-  #reportRedelivered(id: string): void {
-    const { topic, events, clock } = this.#deps;
-    this.#counts.redelivered += 1;
-    events.emit('redelivered', { topic, id, atMs: clock.now() });
-  }
-
-  /** Runs the handler until it succeeds, its attempts are used up, or the lease is lost. */
+  /** Runs the handler, and reports what became of the job. */
   async #handle(delivery: Delivery, execution: JobExecution): Promise<void> {
-    const { executeJob, options, random, topic } = this.#deps;
-    const { maxAttempts, whenExhausted } = options;
-    let delays: Iterator<number, never> | undefined;
-    let attempt = delivery.deliveries;
+    const { options, topic, memory, schema } = this.#deps;
+    let { deliveries: attempt } = delivery;
     while (true) {
       try {
-        const payload: unknown = JSON.parse(delivery.payload);
+        const payload = await decodePayload(topic, schema, delivery.payload);
         const { id, enqueuedAtMs, history } = delivery;
         const job = { id, topic, payload, attempt, enqueuedAtMs, ...(history && { history }) };
-        const outcome = await executeJob(job, execution);
-        if (outcome === 'known') this.#reportRedelivered(id);
-        else this.#counts.handled += 1;
-        this.#acknowledger.acknowledge(delivery);
-        return;
-      } catch (error) {
-        this.#counts.failed += 1;
-        if (execution.isAborted) return;
-        if (attempt >= maxAttempts && whenExhausted === 'dead-letter') {
-          return this.#deadLetter(delivery, attempt, String(error));
+        const outcome = await this.#execute(job, execution);
+        if (outcome === 'known') this.#reports.redelivered(id);
+        else this.#reports.counts.handled += 1;
+        return this.#acknowledger.acknowledge(delivery);
+      } catch (thrown) {
+        if (execution.wasRefused)
+          return this.#putBack({ ...delivery, deliveries: attempt }, execution);
+        this.#reports.counts.failed += 1;
+        if (execution.isAborted) return memory.end(delivery);
+        const error = execution.failure(thrown);
+        const verdict = this.#attempts.judge(error, attempt);
+        if (verdict.kind === 'bury') return this.#deadLetter(delivery, attempt, failureOf(error));
+        const { delayMs } = verdict;
+        if (options.whenExhausted === 'dead-letter') {
+          return this.#acknowledger.retryLater({ ...delivery, deliveries: attempt }, delayMs);
         }
+        // The jobs behind it wait: it keeps its slot.
         attempt += 1;
-        delays ??= this.#retries.delays(random);
-        if (!(await this.#waitForRetry(delays.next().value, execution))) return;
+        if (!(await this.#waitForRetry(delayMs, execution))) return memory.end(delivery);
       }
     }
   }
 
-  #deadLetter(delivery: Delivery, attempts: number, reason: string): void {
-    const { topic, events, clock } = this.#deps;
-    const { id } = delivery;
-    this.#counts.deadLettered += 1;
-    this.#acknowledger.deadLetter({ ...delivery, deliveries: attempts }, reason);
-    events.emit('dead-lettered', { topic, id, attempts, reason, atMs: clock.now() });
+  #putBack(delivery: Delivery, { isAborted }: JobExecution): void {
+    this.#deps.memory.end(delivery);
+    if (!isAborted) this.#prefetch.add(delivery);
+  }
+
+  #deadLetter(
+    delivery: Delivery,
+    attempts: number,
+    { reason, stack }: { readonly reason: string; readonly stack?: string },
+  ): void {
+    const { id, history } = delivery;
+    const bounded = history && { history: boundedHistory(history) };
+    this.#acknowledger.deadLetter({ ...delivery, deliveries: attempts, ...bounded }, reason, stack);
+    this.#reports.deadLettered(id, attempts, reason);
   }
 
   /** @returns false when the lease was lost, or when the consumer closes: the next consumer then takes the job. */
-  #waitForRetry(delayMs: number, execution: JobExecution): Promise<boolean> {
+  async #waitForRetry(delayMs: number, execution: JobExecution): Promise<boolean> {
     const signal = AbortSignal.any([execution.signal, this.#closing.signal]);
-    return sleep(this.#deps.clock, delayMs, signal).then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /**
-   * Whether the job is running, or handled and not yet confirmed, possibly under another handle. That delivery is
-   * recovered again until this one is settled.
-   */
-  #isKnown({ id }: Delivery): boolean {
-    return this.#runningIds.has(id) || this.#acknowledger.has(id);
-  }
-
-  #heldHandles(): string[] {
-    return [...this.#running.keys(), ...this.#prefetch.handles(), ...this.#acknowledger.handles()];
-  }
-
-  #abortLost(lost: readonly string[]): void {
-    if (lost.length > 0) this.#prefetch.drop(lost);
-    for (const handle of lost) {
-      const reason = new Error(`${this.topic}: the lease went to another consumer`);
-      this.#running.get(handle)?.abort(reason);
-      this.#acknowledger.drop(handle);
+    try {
+      await sleep(this.#deps.clock, delayMs, signal);
+      while (!this.#recoveries.isCertain) await this.#renewals.wait(signal);
+      return true;
+    } catch {
+      return false;
     }
   }
 
-  #scheduleHeartbeat(): Timer {
-    const { clock, subscription, options } = this.#deps;
-    const beat = async (): Promise<void> => {
-      const held = this.#heldHandles();
-      if (held.length > 0) {
-        await subscription.recover(held, 0).then(
-          ({ lost }) => this.#abortLost(lost),
-          () => undefined,
-        );
-      }
-      if (!this.#isOver) this.#heartbeat = this.#scheduleHeartbeat();
-    };
-    return clock.schedule(options.leaseMs / 3, () => void beat(), { holdsProcess: false });
+  #heldHandles(): string[] {
+    return [
+      ...this.#running.keys(),
+      ...this.#prefetch.handles(),
+      ...this.#waiting.handles(),
+      ...this.#acknowledger.handles(),
+    ];
+  }
+
+  /** Drops jobs whose leases went to other consumers, and those that others have handled; they may still run here. */
+  #drop(lost: readonly string[], gone: readonly string[]): void {
+    const reason = new Error(`${this.topic}: the lease went to another consumer`);
+    for (const handle of lost) this.#running.get(handle)?.abort(reason);
+    this.#prefetch.drop([...lost, ...gone]);
+    for (const handle of [...lost, ...gone]) {
+      this.#acknowledger.drop(handle);
+      const waiting = this.#waiting.drop(handle);
+      if (waiting !== undefined) this.#deps.memory.end(waiting);
+    }
+  }
+
+  #renewed(): void {
+    this.#renewals.notifyAll();
+    if (this.#prefetch.size > 0) this.#fillSlots();
+    this.#onFreeSlot();
+  }
+
+  async #renew(): Promise<boolean> {
+    const held = this.#heldHandles();
+    if (held.length === 0 && !this.#recoveries.isOverdue) return true;
+    try {
+      await this.#recoveries.recover(held, 0);
+      this.#renewed();
+      return true;
+    } catch {
+      return false;
+    }
   }
 }

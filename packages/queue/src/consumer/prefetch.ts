@@ -26,6 +26,10 @@ export class Prefetch {
     return length * 2 > this.#allowed ? 0 : this.#allowed - length;
   }
 
+  get size(): number {
+    return this.#waiting.length;
+  }
+
   /** A job was started, prefetched or not. */
   recordStart(): void {
     this.#started += 1;
@@ -58,7 +62,10 @@ export class Prefetch {
     this.#waiting = this.#waiting.filter(({ handle }) => !handles.includes(handle));
   }
 
-  clear(): void {
+  /** Removes all jobs; returns them with the deliveries before this one, which none of them has used. */
+  takeAll(): Delivery[] {
+    const all = this.#waiting.map((job) => ({ ...job, deliveries: job.deliveries - 1 }));
     this.#waiting = [];
+    return all;
   }
 }

@@ -1,13 +1,21 @@
 /** A set of the most recently added ids, with a bound: a new id replaces the oldest. */
 export class RecentIds {
-  readonly #maxIds: number;
+  #maxIds: number;
   readonly #known = new Set<string>();
   /** The same ids in a ring. A Set finds its oldest entry only by skipping the gaps that deleted entries leave. */
-  readonly #ring: string[] = [];
+  #ring: string[] = [];
   #oldest = 0;
 
   constructor(maxIds: number) {
     this.#maxIds = maxIds;
+  }
+
+  /** Raises the bound; a lower one has no effect. */
+  grow(maxIds: number): void {
+    if (maxIds <= this.#maxIds) return;
+    this.#maxIds = maxIds;
+    this.#ring = [...this.#ring.slice(this.#oldest), ...this.#ring.slice(0, this.#oldest)];
+    this.#oldest = 0;
   }
 
   has(id: string): boolean {

@@ -72,6 +72,40 @@ export function honoursEpochs(openUp: () => Promise<QueueBackend>, test: Declare
   });
 }
 
+/** A store separates the copies of a journal's directory, which repeat its identity and its epochs. */
+export function honoursNonces(openUp: () => Promise<QueueBackend>, test: DeclareTest): void {
+  const of = (nonce: string): Partial<Publication> => ({ ownerNonce: nonce, originNonce: nonce });
+
+  test('an owner of the same epoch with another nonce is rejected before anything is written', async () => {
+    const backend = await openUp();
+    await backend.publish(publication({ ...of('one'), jobs: [job(1)] }));
+    const other = publication({ ...of('other'), jobs: [job(1, 'other-1')] });
+    await expect(backend.publish(other)).rejects.toMatchObject({ errorClass: 'fenced' });
+    await expect(backend.publish(publication({ jobs: [job(9)] }))).rejects.toMatchObject({
+      errorClass: 'fenced',
+    });
+    const renewed = await backend.publish({ ...other, producer: 'renewed' });
+    expect(renewed).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [], refused: 0 });
+    const again = await backend.publish(publication({ ...of('one'), jobs: [job(1), job(2)] }));
+    expect(again).toMatchObject({ remembered: 1, alreadyApplied: 1 });
+    expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-1', 'other-1', 'job-2']);
+  });
+
+  test('a job that several producers hold is added once by the nonce of its origin', async () => {
+    const backend = await openUp();
+    const shared = { originNonce: 'shared', jobs: [job(1), job(2)] };
+    const second = { ownerEpoch: 2, ownerNonce: 'second' };
+    await backend.publish(publication({ ...second, ...shared }));
+    const late = publication({ ...second, ...shared, ownerNonce: 'copy', producer: 'renewed' });
+    expect(await backend.publish(late)).toMatchObject({ remembered: 2, alreadyApplied: 2 });
+    const own = publication({ ...second, originEpoch: 2, originNonce: 'second', jobs: [job(1)] });
+    expect(await backend.publish(own)).toMatchObject({ remembered: 0, alreadyApplied: 0 });
+    const former = publication({ ...of('former'), jobs: [job(3)] });
+    await expect(backend.publish(former)).rejects.toMatchObject({ errorClass: 'fenced' });
+    expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-1', 'job-2', 'job-1']);
+  });
+}
+
 /** A store adds each job once, whatever is sent again, late, or by a former owner. */
 export function honoursDeduplication(openUp: () => Promise<QueueBackend>, test: DeclareTest): void {
   test('of several jobs with one id chosen by the caller, only the first is added', async () => {
@@ -93,6 +127,18 @@ export function honoursDeduplication(openUp: () => Promise<QueueBackend>, test: 
     expect(again.duplicates).toEqual(['mine']);
     const taken = await takeAll(backend, 3);
     expect(taken.map(({ id }) => id)).toEqual(['mine', 'job-2', 'other-2']);
+  });
+
+  test('jobs whose ids are known take no room in a topic that has little', async () => {
+    const backend = await openUp();
+    const known = { ...job(1), id: 'mine', unique: true };
+    await backend.publish(publication({ maxJobs: 2, jobs: [known] }));
+    const jobs = [{ ...known, sequence: 2 }, job(3), job(4)];
+    expect(await backend.publish(publication({ maxJobs: 2, jobs }))).toMatchObject({
+      duplicates: ['mine'],
+      refused: 1,
+    });
+    expect((await takeAll(backend, 2)).map(({ id }) => id)).toEqual(['mine', 'job-3']);
   });
 
   test('after random publications that are resent, late, fenced or behind a gap, the store holds what a model holds', async () => {

@@ -9,7 +9,13 @@ import {
   group,
   testsWithout,
 } from './guarantees.ts';
-import { honoursAttempts, honoursKeys, honoursRedrive, honoursWaitingJobs } from './handling.ts';
+import {
+  honoursAttempts,
+  honoursKeys,
+  honoursRedrive,
+  honoursRetryDecisions,
+  honoursWaitingJobs,
+} from './handling.ts';
 
 /** A queue whose server is up, and a function that closes both. */
 export interface OpenQueue {
@@ -35,7 +41,8 @@ export function honoursQueueContract(
     return one.queue;
   };
   afterEach(async () => {
-    await Promise.all(opened.splice(0).map((one) => one.close()));
+    const ends = await Promise.allSettled(opened.splice(0).map((one) => one.close()));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   });
 
   group('enqueue', () => honoursEnqueue(openUp));
@@ -43,6 +50,7 @@ export function honoursQueueContract(
   group('rejections', () => honoursRejections(openUp, testFor('deduplication')));
   group('keys', () => honoursKeys(openUp, testFor('keys')));
   group('attempts', () => honoursAttempts(openUp, test, testFor('keys')));
+  group('retries', () => honoursRetryDecisions(openUp, test));
   group('redriving', () => honoursRedrive(openUp, test));
   group('waiting jobs', () => honoursWaitingJobs(openUp, test));
 }
@@ -156,6 +164,26 @@ function honoursRejections(openUp: OpenContractQueue, testDeduplication: Declare
     await reached(2);
     expect(jobs.map(({ payload }) => payload)).toEqual([1, 3]);
   });
+
+  testDeduplication(
+    'of a list with one id several times, its first job is the accepted one',
+    async () => {
+      const queue = await openUp();
+      const ids = ['a', 'b', 'a', 'c', 'a', 'b'];
+      const list = ids.map((jobId, payload) => ({ payload, jobId }));
+      const duplicates = async (): Promise<boolean[]> => {
+        const answers = await queue.enqueueMany('unique', list);
+        expect(answers.map(({ id }) => id)).toEqual(ids);
+        return answers.map(({ duplicate = false }) => duplicate);
+      };
+      expect(await duplicates()).toEqual([false, false, true, false, true, true]);
+      expect(await duplicates()).toEqual(ids.map(() => true));
+      const { jobs, take, reached } = collect();
+      queue.process('unique', take, { concurrency: 1 });
+      await reached(3);
+      expect(jobs.map(({ payload }) => payload)).toEqual([0, 1, 3]);
+    },
+  );
 
   test('an invalid job is rejected, and no part of it is accepted', async () => {
     const queue = await openUp();

@@ -1,4 +1,5 @@
-import type { Journal } from '@holdfast/journal';
+import { randomBytes } from 'node:crypto';
+import type { Journal, JournalFailure, JournalFullError } from '@holdfast/journal';
 import type { Clock, Timer } from '@holdfast/foundation';
 import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from '../batch-limits.ts';
 import { isJournalFull } from '../errors.ts';
@@ -12,6 +13,8 @@ interface BacklogDeps {
   readonly retainMs: number;
   /** Called with jobs that were shed to make room; without it, none are shed. */
   readonly onShed?: ((jobs: readonly StoredJob[]) => void) | undefined;
+  /** Called when waiting jobs cannot be read again, because the directory of the journal is gone. */
+  readonly onLost?: ((jobs: number, failure: JournalFailure) => void) | undefined;
 }
 
 /** Consecutive jobs of the journal. */
@@ -30,14 +33,20 @@ interface Window {
 export class Backlog {
   readonly id: string;
   readonly epoch: number;
+  /** Distinguishes this owner from those that opened a copy of the directory, and so have the same id and epoch. */
+  readonly nonce: string = randomBytes(12).toString('base64url');
   readonly #deps: BacklogDeps;
   /** Records below this sequence were written by an earlier owner of the journal. */
   readonly #inheritedUntil: number;
   #cursor: number;
+  /** Above it there are only records whose callers were told that their outcome is unknown. */
+  #acknowledgedUntil: number;
   readonly #tail = new TailCache();
   #accepted: { readonly through: number; readonly atMs: number }[] = [];
   #timer: Timer | undefined;
   #isClosed = false;
+  /** When Redis failed: what it had accepted within the retention time before that may be needed again. */
+  lostAtMs: number | undefined;
 
   constructor(deps: BacklogDeps) {
     const { journal } = deps;
@@ -46,6 +55,7 @@ export class Backlog {
     this.epoch = journal.epoch;
     this.#cursor = journal.first;
     this.#inheritedUntil = journal.next;
+    this.#acknowledgedUntil = journal.next;
   }
 
   /** The number of waiting jobs. */
@@ -60,6 +70,21 @@ export class Backlog {
     return held === 0 ? 0 : Math.ceil((journal.getStats().bytes * this.size) / held);
   }
 
+  /** Why no job can be appended at the moment, as far as is known. */
+  get failure(): JournalFailure | undefined {
+    return this.#deps.journal.getStats().failure;
+  }
+
+  /** Calls `listener` when jobs whose append had rejected with outcome `unknown` are in the journal, or are not. */
+  onResumed(listener: () => void): void {
+    this.#deps.journal.on('resumed', listener);
+  }
+
+  /** @throws JournalLockedError when another process has taken the journal over. */
+  async confirmOwnership(): Promise<void> {
+    await this.#deps.journal.appendAll([]);
+  }
+
   /**
    * Resolves once all jobs are durable. The caller appends the jobs of one topic one call after the other, because
    * a call that has to make room first may be overtaken by a later one.
@@ -70,10 +95,11 @@ export class Backlog {
     while (true) {
       try {
         const first = await this.#deps.journal.appendAll(records);
+        this.#acknowledgedUntil = Math.max(this.#acknowledgedUntil, first + jobs.length);
         this.#tail.add(first, jobs, this.#cursor);
         return;
       } catch (error) {
-        if (!isJournalFull(error) || !(await this.#makeRoom())) throw error;
+        if (!isJournalFull(error) || !(await this.#makeRoom(error, records))) throw error;
       }
     }
   }
@@ -85,10 +111,21 @@ export class Backlog {
    */
   async window(): Promise<Window> {
     const from = this.#cursor;
-    if (from < this.#inheritedUntil) return this.#read(from, this.#inheritedUntil);
-    const jobs = this.#tail.window(from);
+    const isInherited = from < this.#inheritedUntil;
+    const jobs = isInherited ? undefined : this.#tail.window(from);
     if (jobs !== undefined) return { jobs, through: from + jobs.length - 1 };
-    return this.#read(from, this.#deps.journal.next);
+    const end = isInherited ? this.#inheritedUntil : this.#deps.journal.next;
+    try {
+      return await this.#read(from, end);
+    } catch (error) {
+      if (!this.#isGone) throw error;
+      // Its files are nowhere: what they hold must not hold up what Redis can take, nor what is in memory.
+      const until = isInherited ? end : (this.#tail.first ?? end);
+      const lost = Math.min(until, this.#acknowledgedUntil) - from;
+      const failure = this.failure ?? { code: 'JOURNAL_UNAVAILABLE', message: '' };
+      if (lost > 0) this.#deps.onLost?.(lost, failure);
+      return { jobs: [], through: until - 1 };
+    }
   }
 
   /** Redis has accepted all jobs up to this journal sequence. */
@@ -97,6 +134,7 @@ export class Backlog {
     if (through < this.#cursor) return;
     this.#cursor = through + 1;
     this.#tail.dropBefore(this.#cursor);
+    if (this.#isGone) return;
     if (retainMs === 0) return journal.release(through);
     this.#accepted.push({ through, atMs: clock.now() });
     this.#schedule();
@@ -107,7 +145,10 @@ export class Backlog {
     const end = (): number => Math.min(this.#cursor, this.#inheritedUntil);
     let from = this.#deps.journal.first;
     while (from < end()) {
-      const { jobs, through } = await this.#read(from, end());
+      const { jobs, through } = await this.#read(from, end()).catch((error: unknown) => {
+        if (!this.#isGone) throw error;
+        return { jobs: [], through: 0 };
+      });
       if (jobs.length === 0) return;
       yield { jobs, through };
       from = through + 1;
@@ -118,24 +159,34 @@ export class Backlog {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#timer?.cancel();
-    await this.#release();
+    // A journal that is lost, or whose disk hangs, keeps what it has for its next owner.
+    await Promise.allSettled([this.#release()]);
     await this.#deps.journal.close();
   }
 
+  /** The directory was removed or replaced while this process had it open. */
+  get #isGone(): boolean {
+    const { state, failure } = this.#deps.journal.getStats();
+    return state === 'lost' && failure?.code === 'JOURNAL_UNAVAILABLE';
+  }
+
   /** Releases accepted jobs; if there are none and shedding is on, sheds the oldest waiting ones. */
-  async #makeRoom(): Promise<boolean> {
+  async #makeRoom(full: JournalFullError, records: readonly Uint8Array[]): Promise<boolean> {
     const { journal, onShed } = this.#deps;
+    // What waits for the disk is not kept yet.
+    if (full.limit === 'pending') return false;
     const accepted = this.#accepted.splice(0).at(-1);
     if (accepted !== undefined) {
       await journal.release(accepted.through);
       return true;
     }
     if (onShed === undefined) return false;
-    const { jobs, through } = await this.window();
-    if (jobs.length === 0) return false;
+    const shed = await journal.read(this.#cursor, excessOf(full, records));
+    const through = shed.at(-1)?.sequence;
+    if (through === undefined) return false;
     this.#cursor = Math.max(this.#cursor, through + 1);
     await journal.release(through);
-    onShed(jobs);
+    onShed(shed.map(({ payload }) => decodeJob(payload)));
     return true;
   }
 
@@ -154,7 +205,9 @@ export class Backlog {
     const [oldest] = this.#accepted;
     if (this.#timer !== undefined || oldest === undefined || this.#isClosed) return;
     const { clock, retainMs } = this.#deps;
-    const delayMs = Math.max(1, oldest.atMs + retainMs - clock.now());
+    const untilMs = oldest.atMs + retainMs - clock.now();
+    // While Redis is away nothing is released: the timer then runs once in a retention time.
+    const delayMs = this.lostAtMs === undefined ? Math.max(1, untilMs) : retainMs;
     const onTime = async (): Promise<void> => {
       await this.#release().catch(() => undefined);
       this.#timer = undefined;
@@ -165,9 +218,21 @@ export class Backlog {
 
   async #release(): Promise<void> {
     const { journal, clock, retainMs } = this.#deps;
-    const youngest = clock.now() - retainMs;
+    const youngest = (this.lostAtMs ?? clock.now()) - retainMs;
     const expired = this.#accepted.findLastIndex(({ atMs }) => atMs <= youngest);
     const through = this.#accepted.splice(0, expired + 1).at(-1)?.through;
     if (through !== undefined) await journal.release(through);
   }
+}
+
+/** How many of the oldest records have to go so that these find room. */
+function excessOf(
+  { limit, current, max }: JournalFullError,
+  records: readonly Uint8Array[],
+): { maxRecords: number; maxBytes?: number } {
+  // The disk gives no number.
+  if (max === undefined) return { maxRecords: MAX_BATCH_JOBS, maxBytes: MAX_BATCH_CHARACTERS };
+  if (limit === 'records') return { maxRecords: Math.max(1, current + records.length - max) };
+  const added = records.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return { maxRecords: MAX_BATCH_JOBS, maxBytes: Math.max(1, current + added - max) };
 }

@@ -24,6 +24,12 @@ export const diskJournals: JournalFactory = {
     ),
 };
 
+/** The stores of the jobs that Redis does not have. */
+export interface FallbackStores {
+  readonly journal: Journal;
+  readonly poison: PoisonStore;
+}
+
 /** The subdirectory of the poison jobs, created for the first one. */
 const POISON_FOLDER = 'poison';
 /** A generous bound of a record's bytes besides its payload. */
@@ -31,12 +37,13 @@ const ENVELOPE_BYTES = 65_536;
 
 /**
  * Opens the journal that keeps jobs while Redis does not accept them, and the store of poison jobs beside it.
- * @throws the errors of the journal
+ * @throws the errors of the journal, the reason of the signal
  */
 export async function openFallback(
   { fallback, tuning }: Pick<ResolvedQueueOptions, 'fallback' | 'tuning'>,
   journals: JournalFactory,
-): Promise<{ journal: Journal; poison: PoisonStore }> {
+  signal: AbortSignal,
+): Promise<FallbackStores> {
   const { clock, maxBacklogJobs: maxRecords, maxBacklogBytes: maxBytes } = tuning;
   const maxJobs = tuning.maxDeadLetters;
   // A poison job is stored as JSON within JSON, which may double the length of its payload.
@@ -47,17 +54,27 @@ export async function openFallback(
     const poison = new PoisonStore({ open: () => Promise.resolve(open()), maxJobs });
     return { journal: open(), poison };
   }
+  const isFutile = new AbortController();
+  const opening = AbortSignal.any([signal, isFutile.signal]);
   const open = (directory: string): Promise<Journal> =>
-    journals.open({ ...fallback.journal, directory, ...bounds, clock });
+    journals.open({ ...fallback.journal, directory, ...bounds, clock, signal: opening });
   const { directory } = fallback.journal;
-  const journal = await open(directory);
   const poisonDirectory = join(directory, POISON_FOLDER);
   const poison = new PoisonStore({ open: () => open(poisonDirectory), maxJobs });
-  try {
+  const load = async (): Promise<void> => {
     if (await journals.exists(poisonDirectory)) await poison.load();
-  } catch (error) {
-    await journal.close();
-    throw error;
+  };
+  const journal = open(directory);
+  journal.catch((error: unknown) => isFutile.abort(error));
+  // At once, because the owner of both may have to be watched until it counts as dead.
+  const [opened, loaded] = await Promise.allSettled([journal, load()]);
+  if (opened.status === 'rejected') {
+    await Promise.allSettled([poison.close()]);
+    throw opened.reason;
   }
-  return { journal, poison };
+  if (loaded.status === 'rejected') {
+    await Promise.allSettled([opened.value.close(), poison.close()]);
+    throw loaded.reason;
+  }
+  return { journal: opened.value, poison };
 }

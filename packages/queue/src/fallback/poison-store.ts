@@ -120,8 +120,8 @@ export function deadJobOf({ id, payload, enqueuedAtMs, reason }: PoisonJob): Dea
   return { id, payload: JSON.parse(payload), enqueuedAtMs, attempts: 0, reason, history: [] };
 }
 
-function recordOf({ topic, originEpoch, sequence }: StoredJob): string {
-  return `${originEpoch} ${sequence} ${topic}`;
+function recordOf({ topic, originEpoch, originNonce = '', sequence }: StoredJob): string {
+  return `${originEpoch} ${originNonce} ${sequence} ${topic}`;
 }
 
 function encodeEntry(entry: Entry): Buffer {

@@ -1,37 +1,40 @@
 import type { PublishedJob } from '../backend.ts';
 
-/** A job as the journal stores it: the fields that `publish` needs, and the epoch that numbered it. */
+/** A job as the journal stores it: the fields that `publish` needs, and the owner that numbered it. */
 export interface StoredJob extends PublishedJob {
   readonly topic: string;
   readonly originEpoch: number;
+  /** Absent in records of releases that had none. */
+  readonly originNonce?: string | undefined;
 }
 
 /**
  * Layout, big-endian:
  *
- *     0  version (3)      1  unique (0 or 1)   2  topic bytes (u16)   4  id bytes (u16)
+ *     0  version (4)      1  unique (0 or 1)   2  topic bytes (u16)   4  id bytes (u16)
  *     6  origin epoch (u32)                   10  sequence (u48)
  *    16  enqueued at, epoch ms (f64)          24  due at, epoch ms (f64)
- *    32  routing bytes (u8)
- *    33  topic, id, routing, payload as UTF-8
+ *    32  routing bytes (u8)                 33  bytes of the origin's nonce (u8)
+ *    34  topic, id, routing, nonce, payload as UTF-8
  *
- * Version 1 had no `due at`, version 2 no routing.
+ * Version 1 had no `due at`, version 2 no routing, version 3 no nonce.
  */
-const VERSION = 3;
-const HEADER_BYTES = 33;
+const VERSION = 4;
+const HEADER_BYTES = 34;
 /** By version. */
 const HEADERS: ReadonlyMap<number, number> = new Map([
   [1, 24],
   [2, 32],
+  [3, 33],
   [VERSION, HEADER_BYTES],
 ]);
 
 /** Encodes the jobs as records, in one block of memory. */
 export function encodeJobs(jobs: readonly StoredJob[]): Buffer[] {
   let mostBytes = 0;
-  for (const { topic, id, routing = '', payload } of jobs) {
+  for (const { topic, id, routing = '', originNonce = '', payload } of jobs) {
     // Names are short: counting their bytes costs more than reserving the most they may take.
-    const nameBytes = 3 * (topic.length + id.length) + routing.length;
+    const nameBytes = 3 * (topic.length + id.length) + routing.length + originNonce.length;
     mostBytes += HEADER_BYTES + nameBytes + Buffer.byteLength(payload);
   }
   const block = Buffer.allocUnsafeSlow(mostBytes);
@@ -49,8 +52,9 @@ function encodeInto(block: Buffer, start: number, job: StoredJob): number {
   const topicAt = start + HEADER_BYTES;
   const idAt = topicAt + block.write(job.topic, topicAt);
   const routingAt = idAt + block.write(job.id, idAt);
+  const nonceAt = routingAt + (job.routing === undefined ? 0 : block.write(job.routing, routingAt));
   const payloadAt =
-    routingAt + (job.routing === undefined ? 0 : block.write(job.routing, routingAt));
+    nonceAt + (job.originNonce === undefined ? 0 : block.write(job.originNonce, nonceAt));
   block.writeUInt8(VERSION, start);
   block.writeUInt8(job.unique ? 1 : 0, start + 1);
   block.writeUInt16BE(idAt - topicAt, start + 2);
@@ -59,7 +63,8 @@ function encodeInto(block: Buffer, start: number, job: StoredJob): number {
   block.writeUIntBE(job.sequence, start + 10, 6);
   block.writeDoubleBE(job.enqueuedAtMs, start + 16);
   block.writeDoubleBE(job.dueAtMs, start + 24);
-  block.writeUInt8(payloadAt - routingAt, start + 32);
+  block.writeUInt8(nonceAt - routingAt, start + 32);
+  block.writeUInt8(payloadAt - nonceAt, start + 33);
   return payloadAt + block.write(job.payload, payloadAt);
 }
 
@@ -76,7 +81,8 @@ export function decodeJob(bytes: Uint8Array): StoredJob {
   }
   const topicEnd = headerBytes + record.readUInt16BE(2);
   const idEnd = topicEnd + record.readUInt16BE(4);
-  const routingEnd = idEnd + (version === VERSION ? record.readUInt8(32) : 0);
+  const routingEnd = idEnd + (version >= 3 ? record.readUInt8(32) : 0);
+  const nonceEnd = routingEnd + (version === VERSION ? record.readUInt8(33) : 0);
   return {
     unique: record.readUInt8(1) === 1,
     originEpoch: record.readUInt32BE(6),
@@ -86,6 +92,7 @@ export function decodeJob(bytes: Uint8Array): StoredJob {
     topic: record.toString('utf8', headerBytes, topicEnd),
     id: record.toString('utf8', topicEnd, idEnd),
     ...(routingEnd > idEnd && { routing: record.toString('latin1', idEnd, routingEnd) }),
-    payload: record.toString('utf8', routingEnd),
+    ...(nonceEnd > routingEnd && { originNonce: record.toString('latin1', routingEnd, nonceEnd) }),
+    payload: record.toString('utf8', nonceEnd),
   };
 }

@@ -56,6 +56,11 @@ export class TailCache {
     return window;
   }
 
+  /** The journal sequence of the oldest cached job. */
+  get first(): number | undefined {
+    return this.#runs[0]?.first;
+  }
+
   /** Drops jobs before this journal sequence. */
   dropBefore(sequence: number): void {
     while (this.#runs.length > 0 && this.#firstEnd <= sequence) this.#dropOldest();

@@ -13,7 +13,9 @@ export interface LedgerPool<Connection extends LedgerConnection = LedgerConnecti
   connect(): Promise<Connection>;
 }
 
+/** Options of `postgresLedger`. */
 export interface PostgresLedgerOptions<Connection extends LedgerConnection> {
+  /** A pool of `pg`, which lends a connection for the transaction of a job; the caller closes it. */
   client: LedgerPool<NoInfer<Connection>>;
   /** The inbox table: letters, digits, underscores, and at most one dot. Default `holdfast_inbox`. */
   table?: string;

@@ -1,4 +1,11 @@
-import { type Clock, objectWith, integer, parseOptions, systemClock } from '@holdfast/foundation';
+import {
+  type Clock,
+  integer,
+  objectWith,
+  onAbort,
+  parseOptions,
+  systemClock,
+} from '@holdfast/foundation';
 import type {
   DeadLetter,
   ConnectionListener,
@@ -14,11 +21,13 @@ import type {
 import { BackendError } from '../errors.ts';
 import { StoredTopic } from './stored-topic.ts';
 
+/** Options of `createMemoryBackend`. */
 export interface MemoryBackendOptions {
   /** The most jobs of all topics together; then it is `busy`. Default 1 000 000. */
   maxJobs?: number;
   /** The most dead letters kept of a topic, the newest. Default 10 000. */
   maxDeadLetters?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
@@ -28,7 +37,7 @@ const shape = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
-/** The longest wait of a fetch, as with Redis. */
+/** The wait of a fetch that names none, as with Redis. */
 const WAIT_MS = 250;
 
 /**
@@ -65,11 +74,11 @@ class MemoryBackend implements QueueBackend {
   async publish(publication: Publication): Promise<PublishReceipt> {
     this.#assertOpen();
     const held = [...this.#topics.values()].reduce((sum, { size }) => sum + size, 0);
-    const { maxJobs } = this.#options;
+    const { maxJobs, clock } = this.#options;
     if (held + publication.jobs.length > maxJobs) {
       throw new BackendError('busy', `the memory backend holds ${held} of at most ${maxJobs} jobs`);
     }
-    const receipt = this.#topic(publication.topic).publish(publication);
+    const receipt = this.#topic(publication.topic).publish(publication, clock.now());
     this.#wake();
     return receipt;
   }
@@ -82,20 +91,24 @@ class MemoryBackend implements QueueBackend {
     const leasedUntilMs = (): number => clock.now() + leaseMs;
     return {
       whenConnected: (signal) => this.whenConnected(signal),
-      fetch: async (max) => {
+      fetch: async (max, waitMs = WAIT_MS, signal) => {
         this.#assertOpen();
-        const nextDueMs = topic.promote(clock.epochMs());
+        const nextDueMs = topic.promote(clock.now());
         const taken = topic.take(me, max, leasedUntilMs());
-        if (taken.length > 0) return taken;
-        await this.#untilPublished(Math.min(WAIT_MS, (nextDueMs ?? Infinity) - clock.epochMs()));
+        if (taken.length > 0 || isAborted(signal)) return taken;
+        const dueInMs = (nextDueMs ?? Infinity) - clock.now();
+        // Nobody but this process can handle the jobs of the topic, so it must not exit before.
+        const holdsProcess = topic.size > 0;
+        await this.#untilPublished(Math.min(waitMs, dueInMs), holdsProcess, signal);
+        if (isAborted(signal)) return [];
         this.#assertOpen();
-        topic.promote(clock.epochMs());
+        topic.promote(clock.now());
         return topic.take(me, max, leasedUntilMs());
       },
-      recover: async (held, max): Promise<RecoveredDeliveries> => {
+      recover: async (held, max, mayTakeOver = true, last): Promise<RecoveredDeliveries> => {
         this.#assertOpen();
         const time = { nowMs: clock.now(), leasedUntilMs: leasedUntilMs() };
-        const deliveries = topic.takeOver(me, new Set(held), max, time);
+        const deliveries = topic.takeOver(me, new Set(held), max, { mayTakeOver, last, ...time });
         const isLost = (handle: string): boolean => {
           const owner = topic.entries.get(handle)?.owner;
           return owner !== undefined && owner !== me;
@@ -107,14 +120,29 @@ class MemoryBackend implements QueueBackend {
         for (const handle of handles) topic.remove(me, handle);
         this.#wake();
       },
-      deadLetter: async ({ handle, history = [], ...job }, reason) => {
+      deadLetter: async ({ handle, history = [], ...job }, reason, stack) => {
         this.#assertOpen();
         if (!topic.remove(me, handle)) return;
-        topic.dead.push({ ...job, reason, history });
+        topic.dead.push({ ...job, reason, ...(stack !== undefined && { stack }), history });
         if (topic.dead.length > this.#options.maxDeadLetters) topic.dead.shift();
         this.#wake();
       },
-      close: () => Promise.resolve(),
+      retryLater: async (delivery, delayMs) => {
+        this.#assertOpen();
+        const isDelayed = topic.retryLater(me, delivery, clock.now() + delayMs);
+        this.#wake();
+        return isDelayed ? 'delayed' : 'kept';
+      },
+      release: async (jobs) => {
+        for (const { handle, deliveries } of jobs) topic.release(me, handle, deliveries);
+        this.#wake();
+      },
+      close: async (held = []) => {
+        for (const { handle, owner, deliveries } of topic.entries.values()) {
+          if (owner === me && !held.includes(handle)) topic.release(me, handle, deliveries - 1);
+        }
+        this.#wake();
+      },
     };
   }
 
@@ -129,7 +157,7 @@ class MemoryBackend implements QueueBackend {
     const isChosen = ({ id }: DeadLetter): boolean => ids.length === 0 || ids.includes(id);
     const chosen = new Set(topic.dead.filter(isChosen).slice(0, limit));
     topic.dead = topic.dead.filter((letter) => !chosen.has(letter));
-    for (const { reason, history, deliveries: _, ...job } of chosen) {
+    for (const { reason, stack: _stack, history, deliveries: _, ...job } of chosen) {
       topic.append({ ...job, sequence: 0, unique: false, dueAtMs: 0 }, [...history, reason]);
     }
     this.#wake();
@@ -146,7 +174,9 @@ class MemoryBackend implements QueueBackend {
 
   async peek(name: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
     this.#assertOpen();
-    return this.#topic(name).peek(kind).slice(0, limit);
+    const { clock } = this.#options;
+    const epochOffsetMs = clock.epochMs() - clock.now();
+    return this.#topic(name).peek(kind, epochOffsetMs).slice(0, limit);
   }
 
   async close(): Promise<void> {
@@ -166,17 +196,22 @@ class MemoryBackend implements QueueBackend {
     for (const wake of this.#waiting) wake();
   }
 
-  /** Resolves when jobs were published, or after `withinMs`. */
-  #untilPublished(withinMs: number): Promise<void> {
+  /** Resolves when jobs were published or returned, after `withinMs`, or when the signal is aborted. */
+  #untilPublished(
+    withinMs: number,
+    holdsProcess: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
         this.#waiting.delete(wake);
         timer.cancel();
+        release();
         resolve();
       };
-      const timer = this.#options.clock.schedule(Math.max(1, withinMs), wake, {
-        holdsProcess: false,
-      });
+      const { clock } = this.#options;
+      const timer = clock.schedule(Math.max(1, withinMs), wake, { holdsProcess });
+      const release = onAbort(signal, wake);
       this.#waiting.add(wake);
     });
   }
@@ -184,4 +219,8 @@ class MemoryBackend implements QueueBackend {
   #assertOpen(): void {
     if (this.#isClosed) throw new BackendError('unreachable', 'the memory backend is closed');
   }
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted ?? false;
 }

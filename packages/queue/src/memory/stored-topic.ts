@@ -1,6 +1,7 @@
 import type {
   DeadLetter,
   Delivery,
+  LastDeliveries,
   PeekedJob,
   PeekedKind,
   Publication,
@@ -20,8 +21,23 @@ interface Entry {
   leasedUntilMs: number;
 }
 
+/** A job that is not due yet. */
+interface DelayedJob {
+  /** Monotonic, as `leasedUntilMs`. */
+  readonly dueAtMs: number;
+  readonly job: PublishedJob;
+  readonly history: readonly string[] | undefined;
+  /** How often it was delivered before it was put aside. */
+  readonly deliveries: number;
+}
+
+/** The last owner of a producer's journal. */
+interface Owner {
+  readonly epoch: number;
+  readonly nonce: string | undefined;
+}
+
 interface HighWaterMark {
-  readonly owner: number;
   readonly epoch: number;
   readonly sequence: number;
 }
@@ -29,8 +45,11 @@ interface HighWaterMark {
 /** One topic in memory, by the same rules as the scripts of Redis. */
 export class StoredTopic {
   readonly entries: Map<string, Entry> = new Map();
-  delayed: PublishedJob[] = [];
+  delayed: DelayedJob[] = [];
   dead: DeadLetter[] = [];
+  /** By producer. */
+  readonly #owners = new Map<string, Owner>();
+  /** By origin. */
   readonly #marks = new Map<string, HighWaterMark>();
   readonly #ids = new Set<string>();
   readonly #roundRobin = new WeightedRoundRobin();
@@ -44,12 +63,14 @@ export class StoredTopic {
   }
 
   /** @throws BackendError (`fenced`; `busy` when jobs before these are missing) */
-  publish(publication: Publication): PublishReceipt {
-    const { producer, ownerEpoch, originEpoch, floor, previous, jobs } = publication;
-    const mark = this.#marks.get(producer) ?? { owner: 0, epoch: 0, sequence: 0 };
-    if (ownerEpoch < mark.owner) {
-      throw new BackendError('fenced', `owner ${mark.owner} has taken over from ${ownerEpoch}`);
+  publish(publication: Publication, nowMs: number): PublishReceipt {
+    const { producer, ownerEpoch, ownerNonce, originEpoch, floor, previous, jobs } = publication;
+    const owner = this.#owners.get(producer) ?? { epoch: 0, nonce: undefined };
+    if (ownerEpoch < owner.epoch || (ownerEpoch === owner.epoch && ownerNonce !== owner.nonce)) {
+      throw new BackendError('fenced', `owner ${owner.epoch} has taken over from ${ownerEpoch}`);
     }
+    const origin = publication.originNonce ?? producer;
+    const mark = this.#marks.get(origin) ?? { epoch: 0, sequence: 0 };
     this.#setPartitions(publication);
     const isPassed = originEpoch < mark.epoch;
     const remembered = originEpoch > mark.epoch ? 0 : mark.sequence;
@@ -62,30 +83,34 @@ export class StoredTopic {
       if (isPassed || job.sequence <= sequence) receipt.alreadyApplied += 1;
       else if (this.size >= (publication.maxJobs ?? Infinity)) receipt.refused += 1;
       else {
-        if (!this.#add(job)) receipt.duplicates.push(job.id);
+        if (!this.#add(job, nowMs)) receipt.duplicates.push(job.id);
         sequence = job.sequence;
       }
     }
-    if (!isPassed) this.#marks.set(producer, { owner: ownerEpoch, epoch: originEpoch, sequence });
+    if (isPassed) return receipt;
+    this.#owners.set(producer, { epoch: ownerEpoch, nonce: ownerNonce });
+    this.#marks.set(origin, { epoch: originEpoch, sequence });
     return receipt;
   }
 
   /** Moves due jobs to the waiting ones, the earliest first; returns when the next one is due. */
-  promote(epochMs: number): number | undefined {
-    const due = this.delayed.filter(({ dueAtMs }) => dueAtMs <= epochMs);
-    if (due.length > 0) this.delayed = this.delayed.filter(({ dueAtMs }) => dueAtMs > epochMs);
-    for (const job of due.toSorted((one, other) => one.dueAtMs - other.dueAtMs)) this.append(job);
+  promote(nowMs: number): number | undefined {
+    const due = this.delayed.filter(({ dueAtMs }) => dueAtMs <= nowMs);
+    if (due.length > 0) this.delayed = this.delayed.filter(({ dueAtMs }) => dueAtMs > nowMs);
+    for (const { job, history, deliveries } of due.toSorted(byDueTime)) {
+      this.append(job, history, deliveries);
+    }
     return this.delayed.reduce<number | undefined>(
       (next, { dueAtMs }) => Math.min(next ?? dueAtMs, dueAtMs),
       undefined,
     );
   }
 
-  append(job: PublishedJob, history?: readonly string[]): void {
+  append(job: PublishedJob, history?: readonly string[], deliveries = 0): void {
     this.#lastHandle += 1;
     const handle = String(this.#lastHandle);
     this.#isPlain &&= job.routing === undefined;
-    const entry = { handle, job, history, deliveries: 0, owner: undefined, leasedUntilMs: 0 };
+    const entry = { handle, job, history, deliveries, owner: undefined, leasedUntilMs: 0 };
     this.entries.set(handle, entry);
   }
 
@@ -113,19 +138,51 @@ export class StoredTopic {
     owner: string,
     held: ReadonlySet<string>,
     max: number,
-    time: { nowMs: number; leasedUntilMs: number },
+    limits: {
+      readonly mayTakeOver: boolean;
+      readonly last: LastDeliveries | undefined;
+      readonly nowMs: number;
+      readonly leasedUntilMs: number;
+    },
   ): Delivery[] {
+    const { mayTakeOver, last, nowMs, leasedUntilMs } = limits;
+    let maxLast = last?.max ?? 0;
     const taken: Delivery[] = [];
     for (const entry of this.entries.values()) {
-      if (entry.owner === owner && held.has(entry.handle)) entry.leasedUntilMs = time.leasedUntilMs;
+      if (entry.owner === owner && held.has(entry.handle)) entry.leasedUntilMs = leasedUntilMs;
       const isUnheld = entry.owner === owner && !held.has(entry.handle);
       const isExpired =
-        entry.owner !== undefined && entry.owner !== owner && entry.leasedUntilMs <= time.nowMs;
-      if (taken.length >= max || (!isUnheld && !isExpired)) continue;
+        entry.owner !== undefined && entry.owner !== owner && entry.leasedUntilMs <= nowMs;
+      if (taken.length >= max || (!isUnheld && !(isExpired && mayTakeOver))) continue;
+      const isLast = isExpired && entry.deliveries + 1 === last?.delivery;
+      if (isLast && maxLast <= 0) continue;
+      if (isLast) maxLast -= 1;
       if (isExpired) entry.deliveries += 1;
-      taken.push(deliver(entry, owner, time.leasedUntilMs));
+      taken.push(deliver(entry, owner, leasedUntilMs));
     }
     return taken;
+  }
+
+  /** Puts a failed job aside until it is due; a job of a partition stays with its consumer. */
+  retryLater(owner: string, { handle, deliveries }: Delivery, dueAtMs: number): boolean {
+    const entry = this.entries.get(handle);
+    if (entry?.owner !== owner) return true;
+    if (isPartition(subqueueOf(entry.job.routing, this.#partitions))) {
+      entry.deliveries = deliveries;
+      return false;
+    }
+    const { job, history } = entry;
+    this.entries.delete(handle);
+    this.delayed.push({ dueAtMs, job, history, deliveries });
+    return true;
+  }
+
+  /** Hands a job back, if it still belongs to the consumer; `deliveries` of it count as made. */
+  release(owner: string, handle: string, deliveries: number): void {
+    const entry = this.entries.get(handle);
+    if (entry?.owner !== owner) return;
+    entry.owner = undefined;
+    entry.deliveries = deliveries;
   }
 
   /** Removes a job if it still belongs to the consumer; returns whether it did. */
@@ -133,11 +190,14 @@ export class StoredTopic {
     return this.entries.get(handle)?.owner === owner && this.entries.delete(handle);
   }
 
-  peek(kind: PeekedKind): PeekedJob[] {
+  /** @param epochOffsetMs how much the wall clock is ahead of the monotonic one. */
+  peek(kind: PeekedKind, epochOffsetMs: number): PeekedJob[] {
     if (kind === 'delayed') {
-      const inOrder = this.delayed.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
-      return inOrder.map(({ routing, ...job }) =>
-        toPeekedJob(job, routing, { dueAtMs: job.dueAtMs }),
+      return this.delayed.toSorted(byDueTime).map(({ job, dueAtMs, deliveries }) =>
+        toPeekedJob(job, job.routing, {
+          dueAtMs: Math.round(dueAtMs + epochOffsetMs),
+          deliveries,
+        }),
       );
     }
     return [...this.entries.values()]
@@ -157,13 +217,18 @@ export class StoredTopic {
     this.#partitions = partitions;
   }
 
-  #add(job: PublishedJob): boolean {
+  #add(job: PublishedJob, nowMs: number): boolean {
     if (job.unique && this.#ids.has(job.id)) return false;
     if (job.unique) this.#ids.add(job.id);
-    if (job.dueAtMs > 0) this.delayed.push(job);
-    else this.append(job);
+    const { delayMs } = job;
+    if (delayMs === undefined) this.append(job);
+    else this.delayed.push({ dueAtMs: nowMs + delayMs, job, history: undefined, deliveries: 0 });
     return true;
   }
+}
+
+function byDueTime(one: DelayedJob, other: DelayedJob): number {
+  return one.dueAtMs - other.dueAtMs;
 }
 
 function toPeekedJob(

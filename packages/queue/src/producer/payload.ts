@@ -1,4 +1,13 @@
-import { isDate, isMap, isRegExp, isSet, isTypedArray } from 'node:util/types';
+import {
+  isAnyArrayBuffer,
+  isBoxedPrimitive,
+  isDate,
+  isMap,
+  isNativeError,
+  isPromise,
+  isRegExp,
+  isSet,
+} from 'node:util/types';
 import { InvalidOptionError } from '@holdfast/foundation';
 import { PayloadTooLargeError } from '../errors.ts';
 
@@ -30,12 +39,20 @@ function checkName(owner: string, field: string, value: unknown): string {
 
 /**
  * Serializes the payload as JSON without loss.
+ * @param index its place in the list of `enqueueMany`.
  * @throws InvalidOptionError naming the part that JSON would lose; PayloadTooLargeError.
  */
-export function serializePayload(topic: string, payload: unknown, maxPayloadBytes: number): string {
+export function serializePayload(
+  topic: string,
+  payload: unknown,
+  maxPayloadBytes: number,
+  index?: number,
+): string {
   const part = lossyPart(payload, []);
   if (part !== undefined) {
-    throw new InvalidOptionError('enqueue', pathOf(part), part.value, part.permitted);
+    const owner = index === undefined ? 'enqueue' : 'enqueueMany';
+    const path = index === undefined ? pathOf(part) : `jobs[${index}].${pathOf(part)}`;
+    throw new InvalidOptionError(owner, path, part.value, part.permitted);
   }
   const json = JSON.stringify(payload);
   // A character takes at most three bytes, so the bytes of most payloads need not be counted.
@@ -70,17 +87,64 @@ function lossyPart(value: unknown, above: object[]): LossyPart | undefined {
 function lossyInObject(value: object, above: object[]): LossyPart | undefined {
   if (above.includes(value)) return lossy(value, 'free of references to what contains it');
   if (above.length === MAX_DEPTH) return lossy(value, `nested at most ${MAX_DEPTH} deep`);
-  if (isMap(value) || isSet(value) || isRegExp(value) || isTypedArray(value)) {
-    return lossy(value, 'a plain object, an array or something with a toJSON method');
-  }
-  if (isDate(value) && Number.isNaN(value.getTime())) return lossy(value, 'a valid date');
-  if ('toJSON' in value && typeof value.toJSON === 'function') return undefined;
   above.push(value);
-  const found = Array.isArray(value)
-    ? lossyInList(value, above)
-    : lossyInFields(Object.entries(value), above);
+  const found = lossyInside(value, above);
   above.pop();
   return found;
+}
+
+function lossyInside(value: object, above: object[]): LossyPart | undefined {
+  const toJSON: unknown = 'toJSON' in value ? value.toJSON : undefined;
+  if (typeof toJSON === 'function') return lossyInJson(value, toJSON, above);
+  if (Array.isArray(value)) return lossyInList(value, above);
+  const keys = Object.keys(value);
+  if (!isPlain(value) && isOpaque(value, keys)) return lossy(value, AS_JSON);
+  if (keys.length === 0 && Reflect.ownKeys(value).length > 0) return lossy(value, AS_JSON);
+  return lossyInFields(value, keys, above);
+}
+
+const AS_JSON = 'a plain object, an array or something with a toJSON method';
+
+/** What its `toJSON` returns is stored; it is not asked for its own `toJSON`. */
+function lossyInJson(value: object, toJSON: object, above: object[]): LossyPart | undefined {
+  if (isDate(value)) {
+    return Number.isNaN(value.getTime()) ? lossy(value, 'a valid date') : undefined;
+  }
+  if (Buffer.isBuffer(value) || value instanceof URL) return undefined;
+  const json: unknown = typeof toJSON === 'function' ? Reflect.apply(toJSON, value, ['']) : toJSON;
+  if (typeof json !== 'object' || json === null) {
+    const part = lossyPart(json, above);
+    return part && lossy(value, 'something whose toJSON returns a value JSON can hold');
+  }
+  if (Array.isArray(json)) return lossyInList(json, above);
+  const keys = Object.keys(json);
+  if (!isPlain(json) && isOpaque(json, keys)) return lossy(json, AS_JSON);
+  return lossyInFields(json, keys, above);
+}
+
+/** An object of any realm whose fields are all it has. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return (
+    prototype === Object.prototype ||
+    prototype === null ||
+    (typeof prototype === 'object' && Object.getPrototypeOf(prototype) === null)
+  );
+}
+
+/** Whether JSON does not see what the object holds, such as the entries of a Map or the message of an Error. */
+function isOpaque(value: object, keys: readonly string[]): boolean {
+  return (
+    keys.length === 0 ||
+    isNativeError(value) ||
+    isBoxedPrimitive(value) ||
+    ArrayBuffer.isView(value) ||
+    isMap(value) ||
+    isSet(value) ||
+    isPromise(value) ||
+    isRegExp(value) ||
+    isAnyArrayBuffer(value)
+  );
 }
 
 function lossyInList(list: readonly unknown[], above: object[]): LossyPart | undefined {
@@ -92,10 +156,12 @@ function lossyInList(list: readonly unknown[], above: object[]): LossyPart | und
 }
 
 function lossyInFields(
-  fields: readonly (readonly [string, unknown])[],
+  value: object,
+  keys: readonly string[],
   above: object[],
 ): LossyPart | undefined {
-  for (const [key, field] of fields) {
+  for (const key of keys) {
+    const field: unknown = Reflect.get(value, key);
     const found = field === undefined ? undefined : lossyPart(field, above);
     if (found !== undefined) return under(key, found);
   }

@@ -7,11 +7,12 @@ import {
   toBackendFailure,
   toEnqueueError,
 } from '../errors.ts';
+import { isHoldfastError } from '@holdfast/foundation';
 import type { StoredJob } from '../fallback/record.ts';
 import { publishIsolatingPoison } from '../publish.ts';
 import type { Accepted } from '../queue.ts';
 import { ConnectionMonitor } from '../recovery/connection-monitor.ts';
-import { PendingJob, type Submission } from '../state/pending-job.ts';
+import { type OnLate, PendingJob, type Submission } from '../state/pending-job.ts';
 import { type ProducerDeps, ProducerState } from '../state/producer-state.ts';
 import type { TopicBuffer } from '../state/topic-buffer.ts';
 
@@ -41,6 +42,7 @@ export class Producer {
     this.#deps = deps;
     this.state = new ProducerState(deps, () => this.#pumpAll());
     this.monitor = new ConnectionMonitor(deps, this.state);
+    deps.backlog.onResumed(() => this.#onResumed());
   }
 
   /** Reads the age of the backlog that an earlier owner left. */
@@ -51,9 +53,10 @@ export class Producer {
 
   /**
    * Settles as the job does; rejects with the journal's error, or with the signal's own reason.
+   * @param onLate called if the job is accepted after the promise has been rejected
    * @throws QueueFullError, QueueClosedError, ServerUnsupportedError: synchronously, without a promise.
    */
-  submit(submission: Submission, signal?: AbortSignal): Promise<Accepted> {
+  submit(submission: Submission, signal?: AbortSignal, onLate?: OnLate): Promise<Accepted> {
     const { machine, limits } = this.state;
     if (machine.state === 'closed') throw new QueueClosedError('enqueue');
     const { failure } = machine;
@@ -61,9 +64,9 @@ export class Producer {
     limits.assertRoom(submission.payload);
     const buffer = this.state.bufferOf(submission.topic);
     limits.add(submission.payload);
-    const { epoch: originEpoch } = this.#deps.backlog;
-    const job = { ...submission, sequence: buffer.nextSequence(), originEpoch };
-    const pending = new PendingJob(job, this.#onSettled, signal);
+    const { epoch: originEpoch, nonce: originNonce } = this.#deps.backlog;
+    const job = { ...submission, sequence: buffer.nextSequence(), originEpoch, originNonce };
+    const pending = new PendingJob(job, this.#onSettled, signal, onLate);
     buffer.add(pending);
     this.#pump(buffer);
     return pending.outcome;
@@ -78,7 +81,8 @@ export class Producer {
   async settle(drained: boolean, signal: AbortSignal): Promise<void> {
     const { counts, progress } = this.state;
     const { backlog } = this.#deps;
-    const isBusy = (): boolean => counts.pending > 0 || (drained && backlog.size > 0);
+    const isBusy = (): boolean =>
+      counts.pending > 0 || this.state.servedLines > 0 || (drained && backlog.size > 0);
     while (isBusy()) await progress.wait(signal);
   }
 
@@ -86,7 +90,14 @@ export class Producer {
   async close(): Promise<void> {
     this.state.machine.dispatch({ kind: 'closed' });
     this.#pumpAll();
+    await this.handOver();
+    this.state.retention.close();
+  }
+
+  /** Stops: another producer continues with the same store, and with what this one retains. */
+  async handOver(): Promise<void> {
     this.state.progress.notifyAll();
+    this.state.room.notifyAll();
     await this.monitor.close();
     await Promise.all(this.state.pendingAppends);
   }
@@ -127,7 +138,7 @@ export class Producer {
     // With `maxJobs`, a rejected job would make Redis reject the batches behind it, which name it. With
     // `replicated`, WAIT covers everything written before it, so further batches would delay it.
     const isAlone = acknowledge === 'replicated' || topics.get(buffer.topic)?.maxJobs !== undefined;
-    const most = isAlone ? 1 : MAX_IN_FLIGHT;
+    const most = isAlone ? 0 : MAX_IN_FLIGHT;
     while (!buffer.isRewinding && buffer.inFlight < most && buffer.size >= MIN_PIPELINED_JOBS) {
       void this.#send(buffer);
     }
@@ -142,9 +153,10 @@ export class Producer {
   }
 
   async #send(buffer: TopicBuffer): Promise<void> {
-    const { backend, events, clock, topics } = this.#deps;
+    const { events, clock, topics } = this.#deps;
     const { topic } = buffer;
-    const batch = buffer.take();
+    const { identity } = this.state;
+    const batch = buffer.takeForRedis();
     const jobs = batch.map(({ job }) => job);
     const maxJobs = topics.get(topic)?.maxJobs;
     const publication = {
@@ -155,9 +167,13 @@ export class Producer {
     try {
       if (batch.length === 0) return;
       const poisoned = new Map<number, string>();
-      const receipt = await publishIsolatingPoison(backend, publication, ({ sequence }, reason) => {
-        poisoned.set(sequence, reason);
-      });
+      const receipt = await publishIsolatingPoison(
+        identity,
+        publication,
+        ({ sequence }, reason) => {
+          poisoned.set(sequence, reason);
+        },
+      );
       this.#settleBatch(buffer, batch, poisoned, receipt);
     } catch (error) {
       const isNews = buffer.isFirstToFail(batch);
@@ -188,8 +204,8 @@ export class Producer {
       added.map(({ job }) => job),
     );
     this.state.counts.acceptedByRedis += added.length;
-    const duplicates = new Set(receipt.duplicates);
-    for (const pending of added) pending.accept(backend.kind, duplicates.has(pending.job.id));
+    const duplicates = skippedAsDuplicates(added, receipt.duplicates);
+    for (const pending of added) pending.accept(backend.kind, duplicates.has(pending));
     const limit = `${topic} holds ${topics.get(topic)?.maxJobs} jobs (maxJobs) in Redis already`;
     for (const job of batch.slice(room)) job.reject(new QueueFullError('maxJobs', limit));
     for (const pending of poisoned.size === 0 ? [] : batch) {
@@ -207,7 +223,7 @@ export class Producer {
     const batch = buffer.take();
     buffer.isSpilling = batch.length > 0;
     if (!buffer.isSpilling) return this.#pump(buffer);
-    const spill = this.#append(batch).finally(() => {
+    const spill = this.#append(buffer, batch).finally(() => {
       pendingAppends.delete(spill);
       buffer.isSpilling = false;
       this.#pump(buffer);
@@ -215,13 +231,15 @@ export class Producer {
     pendingAppends.add(spill);
   }
 
-  async #append(batch: readonly PendingJob[]): Promise<void> {
+  async #append(buffer: TopicBuffer, batch: readonly PendingJob[]): Promise<void> {
     const { backlog, fallback } = this.#deps;
     const { counts, machine, isJournalFirst } = this.state;
     try {
       await backlog.append(batch.map(({ job }) => job));
     } catch (error) {
-      if (isJournalFull(error) && batch.length > 1) return this.#appendHalves(batch);
+      if (isJournalFull(error) && batch.length > 1) return this.#appendHalves(buffer, batch);
+      const mayEnd = isHoldfastError(error) && error.code === 'JOURNAL_STALLED';
+      if (mayEnd && error.outcome === 'unknown' && !isJournalFirst) buffer.keepInDoubt(batch);
       for (const job of batch) job.reject(toEnqueueError(error, job.wasSent));
       return;
     }
@@ -232,9 +250,33 @@ export class Producer {
   }
 
   /** The journal may have room for some of the jobs. */
-  async #appendHalves(batch: readonly PendingJob[]): Promise<void> {
+  async #appendHalves(buffer: TopicBuffer, batch: readonly PendingJob[]): Promise<void> {
     const half = Math.ceil(batch.length / 2);
-    await this.#append(batch.slice(0, half));
-    await this.#append(batch.slice(half));
+    await this.#append(buffer, batch.slice(0, half));
+    await this.#append(buffer, batch.slice(half));
   }
+
+  /** The disk of the journal answers again: jobs that it took late are forwarded like any others. */
+  #onResumed(): void {
+    for (const buffer of this.state.buffers.values()) buffer.dropInDoubt();
+    if (this.state.machine.state === 'direct') this.monitor.forward();
+  }
+}
+
+/** The jobs that Redis has skipped for their ids; of several with one id, it may have added the first. */
+function skippedAsDuplicates(
+  batch: readonly PendingJob[],
+  ids: readonly string[],
+): ReadonlySet<PendingJob> {
+  const skipped = new Set<PendingJob>();
+  if (ids.length === 0) return skipped;
+  const left = new Map<string, number>();
+  for (const id of ids) left.set(id, (left.get(id) ?? 0) + 1);
+  for (const pending of batch.toReversed()) {
+    const times = left.get(pending.job.id) ?? 0;
+    if (times === 0) continue;
+    left.set(pending.job.id, times - 1);
+    skipped.add(pending);
+  }
+  return skipped;
 }

@@ -88,10 +88,11 @@ export class ConnectionMonitor {
         this.#isOutdated = false;
         await this.#drainer.resendInherited();
         await this.#drainer.resendLost();
+        if (!this.#isOutdated) this.#state.recordNothingLost();
         await this.#drain();
       } catch (error) {
         if (signal.aborted) return;
-        machine.fail(toBackendFailure(error));
+        this.#state.recordFailure(toBackendFailure(error));
         this.#state.throttleNewJobs(false);
         await sleep(clock, delays.next().value, signal).catch(() => undefined);
       }

@@ -28,23 +28,36 @@ export class Drainer {
     // A window without jobs is damaged; this was reported when the journal was opened.
     await backlog.accepted(through);
     this.#state.progress.notifyAll();
+    this.#state.room.notifyAll();
     return jobs.length;
   }
 
   /**
    * Publishes again what an earlier owner of the journal had written and Redis has accepted lately. Redis may have
-   * lost it, and this process cannot know. Precedes this process's own jobs.
+   * lost it, and this process learns so by the receipts. Precedes this process's own jobs.
    */
   async resendInherited(): Promise<void> {
-    for await (const { jobs } of this.#deps.backlog.inherited()) {
-      for (const publication of this.#publicationsOf(jobs)) await this.#publish(publication);
+    const lost = new Map<string, number>();
+    try {
+      for await (const { jobs } of this.#deps.backlog.inherited()) {
+        for (const publication of this.#publicationsOf(jobs)) {
+          const { topic } = publication;
+          const { jobs: sent, receipt } = await this.#publish(publication);
+          lost.set(topic, (lost.get(topic) ?? 0) + sent.length - receipt.alreadyApplied);
+        }
+      }
+    } finally {
+      for (const [topic, count] of lost) {
+        if (count > 0) this.#state.reportLost(topic, count, count);
+      }
     }
   }
 
   /** Asks Redis which confirmed jobs it still has, and publishes the lost ones again. */
   async resendLost(): Promise<void> {
     for (const query of this.#state.highWaterMarkQueries()) {
-      const lost = this.#state.lostJobs(query, await this.#deps.backend.publish(query));
+      const { receipt } = await this.#publish(query);
+      const lost = this.#state.lostJobs(query, receipt);
       for (const publication of lost) await this.#publish(publication);
     }
   }
@@ -57,14 +70,18 @@ export class Drainer {
   async #publish(
     publication: Publication,
   ): Promise<{ jobs: readonly PublishedJob[]; receipt: PublishReceipt }> {
-    const { backend, poison } = this.#deps;
-    const { topic, originEpoch, jobs } = publication;
+    const { poison } = this.#deps;
+    const { topic, originEpoch, originNonce, jobs } = publication;
     const poisoned = new Set<PublishedJob>();
-    const receipt = await publishIsolatingPoison(backend, publication, async (job, reason) => {
-      await poison.add({ ...job, topic, originEpoch, reason });
-      poisoned.add(job);
-      this.#state.reportPoison(topic, job.id, reason, true);
-    });
+    const receipt = await publishIsolatingPoison(
+      this.#state.identity,
+      publication,
+      async (job, reason) => {
+        await poison.add({ ...job, topic, originEpoch, originNonce, reason });
+        poisoned.add(job);
+        this.#state.reportPoison(topic, job.id, reason, true);
+      },
+    );
     if (poisoned.size === 0) return { jobs, receipt };
     return { jobs: jobs.filter((job) => !poisoned.has(job)), receipt };
   }
@@ -72,11 +89,11 @@ export class Drainer {
   /** One publication per topic and origin epoch, each in the order of the journal. */
   #publicationsOf(jobs: readonly StoredJob[]): Publication[] {
     const { backlog, poison, topics } = this.#deps;
-    const { id: producer, epoch: ownerEpoch } = backlog;
+    const { producer, ownerEpoch, ownerNonce } = this.#state.identity.owner;
     const groups = new Map<string, StoredJob[]>();
     for (const job of jobs) {
       if (poison.has(job)) continue;
-      const key = `${job.originEpoch} ${job.topic}`;
+      const key = `${job.originEpoch} ${job.originNonce} ${job.topic}`;
       const group = groups.get(key);
       if (group === undefined) groups.set(key, [job]);
       else group.push(job);
@@ -84,8 +101,9 @@ export class Drainer {
     return [...groups.values()].flatMap((group) => {
       const [first] = group;
       if (first === undefined) return [];
-      const { topic, originEpoch, sequence } = first;
-      if (originEpoch === ownerEpoch) {
+      // Releases without nonces kept the mark under the journal's identity.
+      const { topic, originEpoch, originNonce = backlog.id, sequence } = first;
+      if (originNonce === backlog.nonce) {
         return this.#state.publicationFor(this.#state.bufferOf(topic), group);
       }
       const partitions = topics.get(topic)?.partitions;
@@ -93,7 +111,9 @@ export class Drainer {
         topic,
         producer,
         ownerEpoch,
+        ownerNonce,
         originEpoch,
+        originNonce,
         floor: sequence - 1,
         previous: 0,
         partitions,

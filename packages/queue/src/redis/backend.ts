@@ -1,4 +1,5 @@
 import type {
+  BackendFailure,
   DeadLetter,
   ConnectionListener,
   PeekedJob,
@@ -12,28 +13,23 @@ import type {
 import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '../options.ts';
 import { BackendError } from '../errors.ts';
 import { encodeBatch } from './scripts/batch-encoding.ts';
-import { countScript, peekScript } from './scripts/inspect-scripts.ts';
-import { topicKeys } from './keys.ts';
+import { countScript } from './scripts/inspect-scripts.ts';
+import { listDeadLetters, listJobs, redriveDeadLetters } from './administration.ts';
+import { GROUP, type TopicKeys, topicKeys } from './keys.ts';
 import type { ManagedConnection } from './connection/managed-connection.ts';
 import {
   ClusterConnections,
   type Connections,
   singleConnection,
 } from './connection/connections.ts';
-import {
-  parseReplicaCounts,
-  parseCount,
-  parseDeadLetters,
-  parseReceipt,
-  parseCounts,
-  parseDelayed,
-  parsePeeked,
-} from './replies.ts';
+import { parseReplicaCounts, parseReceipt, parseCounts } from './replies.ts';
+import { EvictionWatch } from './eviction.ts';
+import { identityOf } from './identity.ts';
 import { resolversFor } from './resolver/create-resolver.ts';
 import { runScript } from './scripts/script.ts';
-import { publishScript, redriveScript } from './scripts/topic-scripts.ts';
+import { forgetScript, publishScript } from './scripts/topic-scripts.ts';
 import { findTooLarge } from './size-limit.ts';
-import { GROUP, RedisSubscription } from './subscription.ts';
+import { RedisSubscription } from './subscription/subscription.ts';
 
 /**
  * Creates the backend that stores jobs in Redis.
@@ -46,7 +42,10 @@ export function createRedisBackend(options: QueueOptions): QueueBackend {
     redis.kind === 'cluster'
       ? new ClusterConnections(createResolver, tuning)
       : singleConnection(createResolver, tuning);
-  return new RedisBackend(connections, tuning);
+  const backend = new RedisBackend(connections, tuning, identityOf(redis, tuning.prefix));
+  // In a cluster, the connections of the topics are watched once there are some.
+  if (redis.kind !== 'cluster') backend.watch(connections.forTopic(''));
+  return backend;
 }
 
 /** Stores jobs in Redis Streams, one stream per topic, with small atomic scripts. */
@@ -54,14 +53,36 @@ class RedisBackend implements QueueBackend {
   readonly kind = 'redis';
   readonly #connections: Connections;
   readonly #tuning: ResolvedQueueTuning;
+  readonly #eviction: EvictionWatch;
+  /** The marks that have no time to live, because the server evicts keys that have one. */
+  readonly #lasting = new Map<string, ManagedConnection>();
+  #listener: ConnectionListener | undefined;
+  readonly identity: string;
 
-  constructor(connections: Connections, tuning: ResolvedQueueTuning) {
+  constructor(connections: Connections, tuning: ResolvedQueueTuning, identity: string) {
+    this.identity = identity;
     this.#connections = connections;
     this.#tuning = tuning;
+    this.#eviction = new EvictionWatch(tuning.clock, (policy) =>
+      this.#listener?.evictionPolicy?.({ policy }),
+    );
   }
 
   open(listener: ConnectionListener): void {
-    this.#connections.open(listener);
+    this.#listener = listener;
+    this.#connections.open({
+      connected: (event) => {
+        listener.connected(event);
+        this.#eviction.lookAgain();
+      },
+      attemptFailed: (event) => listener.attemptFailed(event),
+      disconnected: (event) => listener.disconnected(event),
+    });
+  }
+
+  /** Reads the eviction policy of its server once it is connected. */
+  watch(connection: ManagedConnection): void {
+    this.#eviction.look(connection);
   }
 
   whenConnected(signal: AbortSignal): Promise<void> {
@@ -79,10 +100,11 @@ class RedisBackend implements QueueBackend {
   }
 
   async #publish(publication: Publication): Promise<PublishReceipt> {
-    const { prefix, markTtlMs, jobIdTtlMs } = this.#tuning;
+    const { prefix, jobIdTtlMs } = this.#tuning;
     const topic = topicKeys(prefix, publication.topic);
-    const keys = [topic.stream, topic.mark(publication.producer), topic.delayed];
-    const { ownerEpoch, originEpoch, floor, previous } = publication;
+    const { producer, ownerEpoch, ownerNonce = '', originEpoch, floor, previous } = publication;
+    const mark = topic.mark(publication.originNonce ?? producer);
+    const keys = [topic.stream, mark, topic.delayed, topic.mark(producer)];
     const marks = [ownerEpoch, originEpoch, floor, previous];
     const maxJobs = publication.maxJobs ?? 0;
     const isRouted = publication.jobs.some(({ routing }) => routing !== undefined);
@@ -90,35 +112,68 @@ class RedisBackend implements QueueBackend {
     const batch = encodeBatch(publication.jobs, ({ unique, id }) =>
       unique ? keys.push(topic.id(id)) : 0,
     );
-    const args = [...marks, markTtlMs, jobIdTtlMs, maxJobs, partitions, batch];
     const connection = this.#connections.forTopic(publication.topic);
+    const ttlMs = this.#markTtlMs(publication, [mark, topic.mark(producer)], connection);
+    const args = [...marks, ttlMs, jobIdTtlMs, maxJobs, partitions, batch, ownerNonce];
     const reply = await connection.call((client) => runScript(client, publishScript, keys, args));
     if (publication.jobs.length > 0) await this.#waitForReplicas(connection);
     return parseReceipt(reply);
   }
 
-  subscribe(topic: string, leaseMs: number): Subscription {
-    const keys = topicKeys(this.#tuning.prefix, topic);
+  /**
+   * How long the marks of a publication live without another one. With a `volatile-*` policy, Redis evicts only keys
+   * that have a time to live: the marks of this process then get one when it closes.
+   * @returns milliseconds; 0 for no limit.
+   */
+  #markTtlMs(
+    { originNonce, ownerNonce }: Publication,
+    marks: readonly string[],
+    connection: ManagedConnection,
+  ): number {
+    this.#eviction.look(connection);
+    const isVolatile = this.#eviction.policyOf(connection).startsWith('volatile-');
+    if (!isVolatile || originNonce === undefined || originNonce !== ownerNonce) {
+      return this.#tuning.markTtlMs;
+    }
+    for (const mark of marks) this.#lasting.set(mark, connection);
+    return 0;
+  }
+
+  subscribe(
+    topic: string,
+    leaseMs: number,
+    onFailure: (failure: BackendFailure) => void = () => undefined,
+  ): Subscription {
+    const keys = this.#keys(topic);
     const commands = this.#connections.forTopic(topic);
     const blocking = this.#connections.createBlocking(topic);
-    return new RedisSubscription({ blocking, commands }, keys, { ...this.#tuning, leaseMs });
+    const options = { ...this.#tuning, leaseMs, onFailure };
+    return new RedisSubscription({ blocking, commands }, keys, options);
+  }
+
+  forgetTopic(topic: string): void {
+    const { stream, delayed } = this.#keys(topic);
+    const connection = this.#connections.forTopic(topic);
+    // Best effort: whatever stays costs a little memory only.
+    connection
+      .call((client) => runScript(client, forgetScript, [stream, delayed], [GROUP]))
+      .catch(() => undefined);
+    const ofTopic = this.#keys(topic).mark('');
+    for (const [mark, via] of this.#lasting) {
+      if (!mark.startsWith(ofTopic)) continue;
+      this.#lasting.delete(mark);
+      via
+        .call((client) => client.call('PEXPIRE', mark, this.#tuning.markTtlMs))
+        .catch(() => undefined);
+    }
   }
 
   async deadLetters(topic: string, limit: number): Promise<DeadLetter[]> {
-    const { dead } = topicKeys(this.#tuning.prefix, topic);
-    const connection = this.#connections.forTopic(topic);
-    return parseDeadLetters(
-      await connection.call((client) => client.xrange(dead, '-', '+', 'COUNT', limit)),
-    );
+    return listDeadLetters(this.#connections.forTopic(topic), this.#keys(topic), limit);
   }
 
   async redrive(topic: string, limit: number, ids: readonly string[] = []): Promise<number> {
-    const { stream, dead } = topicKeys(this.#tuning.prefix, topic);
-    const connection = this.#connections.forTopic(topic);
-    const reply = await connection.call((client) =>
-      runScript(client, redriveScript, [stream, dead], [limit, ...ids]),
-    );
-    return parseCount(reply);
+    return redriveDeadLetters(this.#connections.forTopic(topic), this.#keys(topic), limit, ids);
   }
 
   async count(topic: string): Promise<TopicCounts> {
@@ -131,18 +186,11 @@ class RedisBackend implements QueueBackend {
   }
 
   async peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
-    const { stream, delayed } = topicKeys(this.#tuning.prefix, topic);
-    const connection = this.#connections.forTopic(topic);
-    if (kind === 'delayed') {
-      const last = limit - 1;
-      return parseDelayed(
-        await connection.call((client) => client.zrange(delayed, '0', String(last), 'WITHSCORES')),
-      );
-    }
-    const args = [GROUP, kind, limit];
-    return parsePeeked(
-      await connection.call((client) => runScript(client, peekScript, [stream], args)),
-    );
+    return listJobs(this.#connections.forTopic(topic), this.#keys(topic), kind, limit);
+  }
+
+  #keys(topic: string): TopicKeys {
+    return topicKeys(this.#tuning.prefix, topic);
   }
 
   /**
@@ -169,6 +217,13 @@ class RedisBackend implements QueueBackend {
   }
 
   async close(): Promise<void> {
+    const { markTtlMs } = this.#tuning;
+    const limiting = [...this.#lasting].flatMap(([mark, connection]) =>
+      connection.isConnected
+        ? [connection.call((client) => client.call('PEXPIRE', mark, markTtlMs))]
+        : [],
+    );
+    await Promise.allSettled(limiting);
     await this.#connections.close();
   }
 }

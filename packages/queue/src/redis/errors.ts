@@ -1,5 +1,7 @@
 import { isNativeError } from 'node:util/types';
+import { hideCredentials } from '@holdfast/foundation';
 import { BackendError } from '../errors.ts';
+import { stripSecrets } from './secrets.ts';
 import type { ErrorClass } from '../backend.ts';
 
 /**
@@ -40,8 +42,28 @@ export function classifyRedisError(error: unknown): BackendError {
   if (error instanceof BackendError) return error;
   const message = isNativeError(error) ? error.message : String(error);
   const isReply = isNativeError(error) && error.name === 'ReplyError';
+  const certificate = isReply ? undefined : certificateProblem(error);
+  if (certificate !== undefined)
+    return new BackendError('denied', certificate, stripSecrets(error));
   const errorClass = isReply ? (CLASSES[replyCode(message)] ?? 'denied') : 'unreachable';
-  return new BackendError(errorClass, `Redis: ${message}`, error);
+  return new BackendError(errorClass, `Redis: ${hideCredentials(message)}`, stripSecrets(error));
+}
+
+/** The codes of OpenSSL and Node for a certificate or a handshake that is not accepted: waiting does not help. */
+const CERTIFICATE_CODE =
+  /^(?:CERT_|CRL_|ERR_TLS_CERT|ERR_SSL_|ERR_OSSL_|SELF_SIGNED|DEPTH_ZERO_SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY|DECRYPT|DECODE)|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED)/u;
+
+function certificateProblem(error: unknown): string | undefined {
+  if (!isNativeError(error) || !('code' in error)) return undefined;
+  const { code, message } = error;
+  if (typeof code !== 'string' || !CERTIFICATE_CODE.test(code)) return undefined;
+  if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_OSSL_')) {
+    return `Redis: the TLS handshake failed (${code}: ${message}); check that the port speaks TLS and which versions it allows`;
+  }
+  return (
+    `Redis: its certificate is not accepted (${code}: ${message}); give the authority that signed it by ` +
+    'NODE_EXTRA_CA_CERTS, or create the client yourself with `connect`'
+  );
 }
 
 /** In Redis before 7, the code of an error inside a script follows its line number. */
@@ -54,9 +76,12 @@ export function isUnknownScript(error: unknown): boolean {
   return hasReplyCode(error, 'NOSCRIPT');
 }
 
-/** Whether the access list of this user forbids the command. */
+/** Whether this user may not run the command, by the access list or because it was renamed. */
 export function isForbidden(error: unknown): boolean {
-  return hasReplyCode(error, 'NOPERM');
+  if (hasReplyCode(error, 'NOPERM')) return true;
+  return (
+    hasReplyCode(error, 'ERR') && isNativeError(error) && /unknown command/iu.test(error.message)
+  );
 }
 
 /** Whether the consumer group does not exist, as after a restart without persistence. */

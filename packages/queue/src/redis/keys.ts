@@ -1,3 +1,6 @@
+/** The consumer group of all consumers of a topic: each job is delivered to one of them. */
+export const GROUP = 'holdfast';
+
 /** The keys of one topic. The hash tag keeps them in one slot of a cluster, so that one script can use all. */
 export interface TopicKeys {
   readonly stream: string;

@@ -1,12 +1,5 @@
 import { BackendError } from '../errors.ts';
-import type {
-  DeadLetter,
-  Delivery,
-  PeekedJob,
-  PublishReceipt,
-  RecoveredDeliveries,
-  TopicCounts,
-} from '../backend.ts';
+import type { DeadLetter, Delivery, PeekedJob, PublishReceipt, TopicCounts } from '../backend.ts';
 
 /** Parsers for the replies of the scripts and stream commands. An unexpected reply is `denied`. */
 
@@ -41,26 +34,70 @@ export function parseReplicaCounts(reply: unknown): { disks: number; copies: num
   return { disks: integer(disks), copies: integer(copies) };
 }
 
-export function parseRecovered(reply: unknown): RecoveredDeliveries {
-  const [lost, taken] = list(reply);
+/** The reply of the maintain script. */
+export interface Maintenance {
+  /** When the next delayed job is due, in milliseconds from now; -1 when there is none. */
+  readonly dueInMs: number;
+  /** The names of the topic's subqueues, without the main one, which is ''. */
+  readonly subqueues: readonly string[];
+  readonly taken: Delivery[];
+  readonly isPartial: boolean;
+}
+
+export function parseMaintenance(reply: unknown): Maintenance {
+  const [dueInMs, partitions, levels, taken, isPartial] = list(reply);
   return {
-    lost: list(lost).map(text),
-    deliveries: list(taken).map((entry) => {
+    dueInMs: integer(dueInMs),
+    subqueues: [
+      ...(levels === 1 ? ['high', 'low'] : []),
+      ...Array.from({ length: integer(partitions) }, (_, number) => String(number)),
+    ],
+    taken: list(taken).map((entry) => {
       const [handle, deliveries, fields] = list(entry);
       return delivery(handle, integer(deliveries), fields);
     }),
+    isPartial: isPartial === 1,
   };
 }
 
-/** The reply of XREADGROUP for one stream; `null` after its timeout. */
-export function parseNewDeliveries(reply: unknown): Delivery[] {
-  if (reply === null) return [];
-  const [stream] = list(reply);
-  const [, entries] = list(stream);
-  return list(entries).map((entry) => {
+/** What the reply of the recover script has beside the jobs taken. */
+export function parseRecovery(reply: unknown): {
+  /** The handles whose leases went to another consumer. */
+  lost: string[];
+  /** The time of the server. */
+  serverMs: number;
+  /** The handles that have no job any more. */
+  gone: string[];
+} {
+  const [, , , , , lost, serverMs, gone] = list(reply);
+  return { lost: list(lost).map(text), serverMs: integer(serverMs), gone: list(gone).map(text) };
+}
+
+/** The reply of TIME, in milliseconds. */
+export function parseTime(reply: unknown): number {
+  const [seconds, microseconds] = list(reply);
+  return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
+}
+
+/** The entries of one stream in the reply of XREADGROUP or XREAD; `null` after its timeout. */
+export function parseEntries(reply: unknown, stream: string): unknown[] {
+  for (const read of reply === null ? [] : list(reply)) {
+    const [name, entries] = list(read);
+    if (name === stream) return list(entries);
+  }
+  return [];
+}
+
+export function parseNewDeliveries(entries: readonly unknown[]): Delivery[] {
+  return entries.map((entry) => {
     const [handle, fields] = list(entry);
     return delivery(handle, 1, fields);
   });
+}
+
+/** Whether an entry of the notify stream asks a consumer to look for due or returned jobs. */
+export function isMaintenanceDue(entries: readonly unknown[]): boolean {
+  return entries.some((entry) => list(list(entry)[1])[0] === 'due');
 }
 
 export function parseCounts(reply: unknown): TopicCounts {
@@ -68,11 +105,31 @@ export function parseCounts(reply: unknown): TopicCounts {
   return { waiting, pending, delayed, dead };
 }
 
-export function parsePeeked(reply: unknown): PeekedJob[] {
-  return list(reply).map((entry) => {
+/** The jobs that one run of the peek script has listed, and where to go on; `number` is 0 at the end. */
+export function parsePeekStep(reply: unknown): {
+  number: number;
+  part: string;
+  after: string;
+  jobs: PeekedJob[];
+} {
+  const [next, ...found] = list(reply);
+  const [number, part, after] = list(next);
+  const jobs = found.map((entry) => {
     const [deliveries, fields] = list(entry);
     return delivery('', integer(deliveries), fields);
   });
+  return { number: integer(number), part: text(part), after: text(after), jobs };
+}
+
+/** What one run of the redrive script has done, and where to go on; `from` is empty at the end. */
+export function parseRedriveStep(reply: unknown): { redriven: number; from: string; last: string } {
+  const [redriven, from, last] = list(reply);
+  return { redriven: integer(redriven), from: text(from), last: text(last) };
+}
+
+/** The stream ids of the reply of XRANGE. */
+export function parseEntryIds(reply: unknown): string[] {
+  return list(reply).map((entry) => text(list(entry)[0]));
 }
 
 /** Members and scores of the set of delayed jobs. */
@@ -80,16 +137,22 @@ export function parseDelayed(reply: unknown): PeekedJob[] {
   const values = list(reply).map(text);
   const jobs: PeekedJob[] = [];
   for (let index = 0; index + 1 < values.length; index += 2) {
-    const [id = '', at, ...payload] = (values[index] ?? '').split('\n');
+    const [id = '', at, ...rest] = (values[index] ?? '').split('\n');
     const dueAtMs = Number(values[index + 1]);
-    const job = { id, payload: payload.join('\n'), deliveries: 0, dueAtMs };
+    // See `memberOf`.
+    const [mark, attempts, , ...payload] = rest;
+    const own = mark === '' ? payload : rest;
+    const deliveries = mark === '' ? Number(attempts) : 0;
+    const job = { id, payload: own.join('\n'), deliveries, dueAtMs };
     jobs.push(Object.assign(job, parseTimeAndRouting(at)));
   }
   return jobs;
 }
 
-export function parseCount(reply: unknown): number {
-  return integer(reply);
+/** The member of a delayed job that has failed; see the maintenance scripts. */
+export function memberOf(job: Delivery): string {
+  const { id, deliveries, payload, history = [] } = job;
+  return [id, timeAndRouting(job), '', deliveries, JSON.stringify(history), payload].join('\n');
 }
 
 /** The value of the field `at`: when the job was enqueued, and its routing. */
@@ -108,31 +171,22 @@ function parseTimeAndRouting(value = '0'): { enqueuedAtMs: number; routing?: str
   return { enqueuedAtMs: Number(time), ...(routing !== undefined && { routing }) };
 }
 
-/** The reply of the promote script: when to run it again, and which subqueues the topic has. */
-export function parsePromotion(reply: unknown): {
-  dueInMs: number;
-  partitions: number;
-  hasLevels: boolean;
-} {
-  const [dueInMs, partitions, levels] = list(reply).map(integer);
-  return { dueInMs: dueInMs ?? -1, partitions: partitions ?? 0, hasLevels: levels === 1 };
-}
-
 /** The handle of a job in a subqueue begins with the name of the subqueue. */
 export function parseTaken(reply: unknown): {
   notified: string;
   newest: string;
+  dueInMs: number;
   deliveries: Delivery[];
 } {
-  const [notified, newest, ...taken] = list(reply);
+  const [notified, newest, dueInMs, ...taken] = list(reply);
   const deliveries = taken.map((entry) => {
     const [subqueue, id, fields] = list(entry);
     return inSubqueue(text(subqueue), delivery(id, 1, fields));
   });
-  return { notified: text(notified), newest: text(newest), deliveries };
+  return { notified: text(notified), newest: text(newest), dueInMs: integer(dueInMs), deliveries };
 }
 
-export function inSubqueue(subqueue: string, taken: Delivery): Delivery {
+function inSubqueue(subqueue: string, taken: Delivery): Delivery {
   return subqueue === '' ? taken : { ...taken, handle: `${subqueue}/${taken.handle}` };
 }
 
@@ -147,11 +201,13 @@ export function parseDeadLetters(reply: unknown): DeadLetter[] {
   return list(reply).map((entry) => {
     const [, fields] = list(entry);
     const values = valuesOf(fields);
+    const stack = values.get('stack');
     return Object.assign(parseTimeAndRouting(values.get('at')), {
       id: values.get('id') ?? '',
       payload: values.get('payload') ?? 'null',
       deliveries: Number(values.get('deliveries') ?? 0),
       reason: values.get('reason') ?? '',
+      ...(stack !== undefined && { stack }),
       history: parseHistory(values.get('history') ?? '[]'),
     });
   });
@@ -177,6 +233,7 @@ function delivery(handle: unknown, deliveries: number, fields: unknown): Deliver
   let at = '0';
   let payload = 'null';
   let history: string[] | undefined;
+  let attempts = 0;
   for (let index = 0; index + 1 < flat.length; index += 2) {
     const value = text(flat[index + 1]);
     switch (flat[index]) {
@@ -192,13 +249,16 @@ function delivery(handle: unknown, deliveries: number, fields: unknown): Deliver
       case 'history':
         history = parseHistory(value);
         break;
+      case 'attempts':
+        attempts = Number(value);
+        break;
     }
   }
   const name = text(handle);
   return {
     ...(history && { history }),
     handle: name,
-    deliveries,
+    deliveries: deliveries + attempts,
     id: id ?? name,
     ...parseTimeAndRouting(at),
     payload,

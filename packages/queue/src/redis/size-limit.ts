@@ -38,7 +38,7 @@ async function limitsOf(connection: ManagedConnection): Promise<{ name: string; 
   const limits = [];
   for (const [name, envelopeBytes] of Object.entries(names)) {
     const reply = await connection
-      .call((client) => client.config('GET', name))
+      .call((client) => client.call('CONFIG', 'GET', name))
       .catch((error: unknown) => {
         if (error instanceof BackendError && error.errorClass === 'denied') return undefined;
         throw error;

@@ -1,3 +1,4 @@
+import { onAbort } from '@holdfast/foundation';
 import type { StoredJob } from '../fallback/record.ts';
 import type { Accepted, Acceptor } from '../queue.ts';
 
@@ -16,6 +17,9 @@ export interface Submission {
   readonly routing?: string | undefined;
 }
 
+/** Called when a job is accepted after its caller has given up. */
+export type OnLate = (answer: Accepted) => void;
+
 /** A job whose `enqueue` has not settled yet. */
 export class PendingJob {
   /** The job as Redis or the journal stores it, with its sequence. */
@@ -24,21 +28,32 @@ export class PendingJob {
   readonly outcome: Promise<Accepted>;
   /** The job was sent to Redis at least once, so Redis may have it without having confirmed it. */
   wasSent = false;
+  /**
+   * Its caller was told that its write to the journal may still end. Until that is known, Redis must not pass it over:
+   * a later job of the topic is preceded by it.
+   */
+  isInDoubt = false;
   #isSettled = false;
   readonly #onSettled: (job: StoredJob) => void;
   #resolve!: (accepted: Accepted) => void;
   #reject!: (error: unknown) => void;
   /** Removes the listener from the caller's signal, if there is one. */
   #unlisten: (() => void) | undefined;
+  #onLate: OnLate | undefined;
 
-  /** @param onSettled called once, when `outcome` settles; one function shared by all jobs. */
+  /**
+   * @param onSettled called once, when `outcome` settles; one function shared by all jobs.
+   * @param onLate called once, if the job is accepted after `outcome` has been rejected.
+   */
   constructor(
     job: StoredJob,
     onSettled: (job: StoredJob) => void,
     signal: AbortSignal | undefined,
+    onLate?: OnLate,
   ) {
     this.job = job;
     this.#onSettled = onSettled;
+    this.#onLate = onLate;
     this.outcome = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -52,12 +67,16 @@ export class PendingJob {
   }
 
   accept(acceptor: Acceptor, isDuplicate = false): void {
-    if (this.#isSettled) return;
-    this.#settle();
+    const onLate = this.#onLate;
+    this.#onLate = undefined;
+    if (this.#isSettled && onLate === undefined) return;
     const { id } = this.job;
-    this.#resolve(
-      isDuplicate ? { id, accepted: acceptor, duplicate: true } : { id, accepted: acceptor },
-    );
+    const answer: Accepted = isDuplicate
+      ? { id, accepted: acceptor, duplicate: true }
+      : { id, accepted: acceptor };
+    if (this.#isSettled) return onLate?.(answer);
+    this.#settle();
+    this.#resolve(answer);
   }
 
   reject(error: unknown): void {
@@ -67,10 +86,8 @@ export class PendingJob {
   }
 
   #listen(signal: AbortSignal): void {
-    const onAbort = (): void => this.reject(signal.reason);
-    this.#unlisten = () => signal.removeEventListener('abort', onAbort);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
+    if (signal.aborted) this.reject(signal.reason);
+    else this.#unlisten = onAbort(signal, () => this.reject(signal.reason));
   }
 
   #settle(): void {

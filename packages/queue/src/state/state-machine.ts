@@ -3,16 +3,24 @@ import type { BackendFailure } from '../backend.ts';
 import type { QueueEvents } from '../queue.ts';
 import { type QueueState, type QueueStateEvent, transition } from './queue-state.ts';
 
-/** Holds the state of the queue and emits every change. */
+/** Holds the state of the queue and emits every change that a user sees. */
 export class QueueStateMachine {
   readonly #events: Emitter<QueueEvents>;
   readonly #clock: Clock;
   #state: QueueState = { kind: 'opening' };
+  #shown: QueueState;
   #failure: BackendFailure | undefined;
 
-  constructor(events: Emitter<QueueEvents>, clock: Clock) {
+  /** @param shown the state of the machine that this one continues, until it has left its own `opening`. */
+  constructor(events: Emitter<QueueEvents>, clock: Clock, shown: QueueState = { kind: 'opening' }) {
     this.#events = events;
     this.#clock = clock;
+    this.#shown = shown;
+  }
+
+  /** The state as users see it. */
+  get shown(): QueueState {
+    return this.#shown;
   }
 
   get state(): QueueState['kind'] {
@@ -30,10 +38,12 @@ export class QueueStateMachine {
   }
 
   dispatch(event: QueueStateEvent): void {
-    const from = this.#state;
-    const to = transition(from, event);
-    if (to === from) return;
+    const to = transition(this.#state, event);
+    if (to === this.#state) return;
     this.#state = to;
+    const from = this.#shown;
+    this.#shown = to;
+    if (isSame(from, to)) return;
     this.#events.emit('state', {
       from: from.kind,
       to: to.kind,
@@ -41,4 +51,11 @@ export class QueueStateMachine {
       atMs: this.#clock.now(),
     });
   }
+}
+
+function isSame(one: QueueState, other: QueueState): boolean {
+  const [oneClass, otherClass] = [one, other].map((state) =>
+    'errorClass' in state ? state.errorClass : undefined,
+  );
+  return one.kind === other.kind && oneClass === otherClass;
 }

@@ -22,10 +22,37 @@ export class TopicBuffer {
   /** The oldest first. */
   #inFlight: (readonly PendingJob[])[] = [];
   #waiting: PendingJob[] = [];
+  /** Jobs whose write to the journal hangs, in order; they precede all that wait. */
+  #inDoubt: PendingJob[] = [];
 
-  constructor(topic: string, resendBuffer: ResendBuffer) {
+  /** Jobs were enqueued since this was set to false. */
+  wasUsed = true;
+
+  /** @param after the numbers of jobs begin behind it. */
+  constructor(topic: string, resendBuffer: ResendBuffer, after = 0) {
     this.topic = topic;
     this.resendBuffer = resendBuffer;
+    this.#lastSequence = after;
+  }
+
+  /** Redis has every job that has a number, and none has to be sent again. */
+  get isIdle(): boolean {
+    return this.isSettled && this.confirmedSequence >= this.#lastSequence;
+  }
+
+  /** No job waits, is in flight, or may have to be sent again; the fallback may have some. */
+  get isSettled(): boolean {
+    const isBusy = this.isSending || this.isBatching || this.isSpilling;
+    return (
+      !isBusy &&
+      this.isEmpty &&
+      this.#inDoubt.length === 0 &&
+      this.resendBuffer.batches.length === 0
+    );
+  }
+
+  get lastSequence(): number {
+    return this.#lastSequence;
   }
 
   get isEmpty(): boolean {
@@ -83,7 +110,25 @@ export class TopicBuffer {
   /** Puts a failed batch back in front of the jobs that were enqueued after it. */
   requeue(batch: readonly PendingJob[]): void {
     this.isRewinding = true;
-    this.#waiting = [...this.#waiting, ...batch].toSorted(bySequence);
+    this.#inDoubt = [...batch.filter(({ isInDoubt }) => isInDoubt), ...this.#inDoubt];
+    const others = batch.filter(({ isInDoubt }) => !isInDoubt);
+    this.#waiting = [...this.#waiting, ...others].toSorted(bySequence);
+  }
+
+  /** Keeps jobs whose write to the journal hangs, to be sent before the next ones. */
+  keepInDoubt(batch: readonly PendingJob[]): void {
+    for (const pending of batch) pending.isInDoubt = true;
+    this.#inDoubt.push(...batch);
+  }
+
+  /** The writes have ended: the jobs are in the journal, or nowhere. */
+  dropInDoubt(): void {
+    for (const pending of this.#inDoubt.splice(0)) pending.isInDoubt = false;
+  }
+
+  /** Removes the next batch for Redis. */
+  takeForRedis(): PendingJob[] {
+    return this.#inDoubt.length > 0 ? this.#inDoubt.splice(0, MAX_BATCH_JOBS) : this.take();
   }
 
   /** Removes the next batch, in order, and skips jobs whose callers have given up. */

@@ -78,7 +78,9 @@ test('jobs delivered on a lost connection are handled before later ones, however
   await producer.queue.ready();
   for (let n = 0; n < 8; n += 1) await producer.clock.settle(producer.queue.enqueue('t', n));
   // A read on the lost connection is executed late.
-  for (const entry of backend.topics.get('t')?.entries.slice(0, 3) ?? []) hand(entry, 'consumer-1');
+  for (const entry of backend.topics.get('t')?.entries.slice(0, 3) ?? []) {
+    hand(entry, 'consumer-1', 0);
+  }
   backend.up();
   await clock.settle(reached(8));
   expect(jobs.map(({ payload }) => payload)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
@@ -264,6 +266,8 @@ const MISFITS: Record<keyof ProcessOptions | 'ledger' | 'retries', unknown> = {
   maxAttempts: 1.5,
   whenExhausted: 'drop',
   retryDelayMs: 0,
+  retry: 'never',
+  timeoutMs: 0,
   leaseMs: 299,
   maxRememberedJobs: -1,
   retries: 3,
@@ -272,8 +276,10 @@ const MISFITS: Record<keyof ProcessOptions | 'ledger' | 'retries', unknown> = {
 /** The type requires one for each option; the last one is unknown. */
 test.each(Object.entries(MISFITS))('%s: %j is rejected by process', async (field, value) => {
   const { queue } = await openUp();
+  // What is in an unknown field may be a secret.
+  const shown = field === 'retries' ? '***' : value;
   expect(() => queue.process('t', () => undefined, { [field]: value })).toThrow(
-    expect.objectContaining({ code: 'INVALID_OPTION', field, value }),
+    expect.objectContaining({ code: 'INVALID_OPTION', field, value: shown }),
   );
 });
 
@@ -301,4 +307,21 @@ test.each<[object, string]>([
   await expect(queue.close(options)).rejects.toEqual(refusal);
   await queue.enqueue('t', 1);
   await clock.settle(reached(1));
+});
+
+test('a handler that throws an object without a prototype is reported like any other', async () => {
+  const { queue, backend, clock } = await openUp();
+  const buried = nextEvent(queue, 'dead-lettered');
+  queue.process(
+    't',
+    () => {
+      throw Object.create(null);
+    },
+    { maxAttempts: 1 },
+  );
+  await clock.settle(queue.enqueue('t', 1));
+  const reason = 'the handler threw an object that has no text';
+  await expect(clock.settle(buried)).resolves.toMatchObject({ reason, attempts: 1 });
+  while (backend.dead.length === 0) await clock.advance(10);
+  expect(backend.dead).toMatchObject([{ reason }]);
 });

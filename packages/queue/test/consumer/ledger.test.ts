@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { memoryLedger, postgresLedger, redisLedger } from '@holdfast/queue';
 
@@ -106,4 +107,47 @@ test.each([['a b'], ['x;y'], ['a.b.c'], ['1a']])('the table name %j is rejected'
   expect(() => postgresLedger({ client: pool({}).client, table })).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field: 'table' }),
   );
+});
+
+test('an effect whose record Redis does not take is not repeated, and is recorded later', async () => {
+  const notes = new Set<string>();
+  let isAway = false;
+  const client = {
+    exists: async (key: string) => (notes.has(key) ? 1 : 0),
+    set: async (key: string) => {
+      if (isAway) throw new Error('Connection is closed.');
+      return notes.add(key);
+    },
+  };
+  const ledger = redisLedger({ client });
+  let runs = 0;
+  const effect = async (): Promise<void> => {
+    runs += 1;
+    isAway = true;
+  };
+  expect(await ledger.once(entry, effect)).toBe('applied');
+  expect(await ledger.once(entry, effect)).toBe('known');
+  expect(runs).toBe(1);
+  expect(notes.size).toBe(0);
+  isAway = false;
+  expect(await ledger.once({ topic: 't', id: 'b' }, async () => undefined)).toBe('applied');
+  expect([...notes].toSorted()).toEqual(['holdfast:done:{t}:a', 'holdfast:done:{t}:b']);
+  expect(await ledger.once(entry, effect)).toBe('known');
+});
+
+test.each<[string, (options: never) => unknown]>([
+  ['memory', memoryLedger],
+  ['Redis', redisLedger],
+  ['Postgres', postgresLedger],
+])('a secret in the wrong field of the options of the %s ledger is shown nowhere', (_, open) => {
+  for (const value of ['hunter2', 'redis://:hunter2@h/0', { password: 'hunter2' }, ['hunter2']]) {
+    let thrown: unknown;
+    try {
+      Reflect.apply(open, undefined, [{ connection: value, client: {} }]);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toMatchObject({ code: 'INVALID_OPTION', field: 'connection' });
+    expect(inspect(thrown, { depth: 9 })).not.toContain('hunter2');
+  }
 });

@@ -42,6 +42,6 @@ test('a job whose lease went to another consumer is not started', () => {
   for (const handle of ['1', '2', '3']) ahead.add(delivery(handle));
   ahead.drop(['1', '3']);
   expect(ahead.handles()).toEqual(['2']);
-  ahead.clear();
+  ahead.takeAll();
   expect(ahead.next()).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { systemClock } from '@holdfast/foundation';
+import { type Clock, systemClock } from '@holdfast/foundation';
 import type {
   BackendFailure,
   DeadLetter,
@@ -22,8 +22,10 @@ import {
   type Topic,
   emptyTopic,
   freshHandle,
+  giveBack,
   hand,
   peekInto,
+  delayRetry,
   publishInto,
 } from './fake-topic.ts';
 
@@ -40,6 +42,8 @@ export class FakeBackend implements QueueBackend {
   /** Every job in the order it was applied, by topic. */
   readonly applied: Map<string, string[]>;
   readonly dead: { id: string; reason: string }[] = [];
+  readonly #clock: Clock;
+  readonly #name: string;
   readonly #letters = new Map<string, DeadLetter[]>();
   readonly topics: Map<string, Topic>;
   /** Resolves once the queue has opened the backend. */
@@ -52,6 +56,7 @@ export class FakeBackend implements QueueBackend {
   #isClosed = false;
   #faults: Fault[] = [];
   #refusal: BackendError | undefined;
+  #settlingRefusal: BackendError | undefined;
   #poisonReason: (job: PublishedJob) => string | undefined = () => undefined;
   #awaitingUp = new Set<() => void>();
   #awaitingJobs = new Set<() => void>();
@@ -59,7 +64,9 @@ export class FakeBackend implements QueueBackend {
   #consumers = 0;
 
   /** @param server another backend whose server this one shares; default: a server of its own. */
-  constructor(server?: FakeBackend) {
+  constructor(server?: FakeBackend, clock: Clock = systemClock) {
+    this.#clock = clock;
+    this.#name = server === undefined ? 'consumer' : `consumer-of-${freshHandle()}`;
     this.applied = server?.applied ?? new Map();
     this.topics = server?.topics ?? new Map();
     this.opened = new Promise((resolve) => {
@@ -110,6 +117,11 @@ export class FakeBackend implements QueueBackend {
     this.#refusal = error;
   }
 
+  /** Rejects dead letters and retries, until called with `undefined`. */
+  refuseSettling(error: BackendError | undefined): void {
+    this.#settlingRefusal = error;
+  }
+
   /** Called for each job before it is added: a reason makes it poison. */
   refuseJobs(reasonFor: (job: PublishedJob) => string | undefined): void {
     this.#poisonReason = reasonFor;
@@ -123,13 +135,17 @@ export class FakeBackend implements QueueBackend {
   /** Saves the state of the server; calling the result is a crash that loses all later changes. */
   sync(): () => void {
     const topics = [...this.topics].map(
-      ([name, { entries, delayed, marks, ids, partitions, roundRobin }]): [string, Topic] => [
+      ([name, { entries, delayed, owners, marks, ids, partitions, roundRobin }]): [
+        string,
+        Topic,
+      ] => [
         name,
         {
           partitions,
           roundRobin,
           entries: entries.map((entry) => Object.assign({}, entry)),
           delayed: [...delayed],
+          owners: new Map(owners),
           marks: new Map(marks),
           ids: new Set(ids),
         },
@@ -182,20 +198,39 @@ export class FakeBackend implements QueueBackend {
 
   subscribe(topic: string, leaseMs: number): Subscription {
     this.#consumers += 1;
-    const me = `consumer-${this.#consumers}`;
+    const me = `${this.#name}-${this.#consumers}`;
     return {
       whenConnected: (signal) => this.whenConnected(signal),
       fetch: (max) => this.#fetch(topic, me, max),
-      recover: async (held, max) => this.#recover(topic, me, leaseMs, { held, max }),
+      recover: async (held, max, mayTakeOver = true) =>
+        this.#recover(topic, me, mayTakeOver ? leaseMs : Infinity, { held, max }),
       acknowledge: async (handles) => this.#remove(topic, me, handles),
       deadLetter: async (delivery, reason) => {
+        if (this.#settlingRefusal !== undefined) throw this.#settlingRefusal;
         this.#remove(topic, me, [delivery.handle]);
         this.dead.push({ id: delivery.id, reason });
         const { handle: _, history = [], ...job } = delivery;
         const letter = { ...job, reason, history };
         this.#letters.set(topic, [...(this.#letters.get(topic) ?? []), letter]);
       },
-      close: async () => undefined,
+      retryLater: async (delivery, delayMs) => {
+        this.#requireUp();
+        if (this.#settlingRefusal !== undefined) throw this.#settlingRefusal;
+        return delayRetry(this.#topic(topic), me, delivery, this.#clock.now() + delayMs);
+      },
+      release: async (jobs) => {
+        this.#requireUp();
+        for (const job of jobs) giveBack(this.#topic(topic), me, job);
+        this.#wake();
+      },
+      close: async (held = []) => {
+        if (!this.#isUp) return;
+        for (const { handle, deliveries } of this.#topic(topic).entries) {
+          const before = { handle, deliveries: deliveries - 1 };
+          if (!held.includes(handle)) giveBack(this.#topic(topic), me, before);
+        }
+        this.#wake();
+      },
     };
   }
 
@@ -216,24 +251,25 @@ export class FakeBackend implements QueueBackend {
       const entry = { ...job, handle: freshHandle(), deliveries: 0 };
       this.#topic(topic).entries.push({ ...entry, history: [...history, reason] });
     }
-    for (const wake of this.#awaitingJobs) wake();
+    this.#wake();
     return chosen.length;
   }
 
   async count(name: string): Promise<TopicCounts> {
-    const size = (kind: PeekedKind): number => peekInto(this.#topic(name), kind).length;
+    const size = (kind: PeekedKind): number => peekInto(this.#topic(name), kind, 0).length;
     const dead = this.#letters.get(name)?.length ?? 0;
     return { waiting: size('waiting'), pending: size('pending'), delayed: size('delayed'), dead };
   }
 
   async peek(name: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
     this.#requireUp();
-    return peekInto(this.#topic(name), kind).slice(0, limit);
+    const epochOffsetMs = this.#clock.epochMs() - this.#clock.now();
+    return peekInto(this.#topic(name), kind, epochOffsetMs).slice(0, limit);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const wake of this.#awaitingJobs) wake();
+    this.#wake();
   }
 
   /** Loses the last acknowledgements of a topic: the removed jobs are back. */
@@ -241,7 +277,7 @@ export class FakeBackend implements QueueBackend {
     for (const { handle, id, payload, enqueuedAtMs } of this.#removed) {
       this.#topic(topic).entries.push({ handle, id, payload, enqueuedAtMs, deliveries: 0 });
     }
-    for (const wake of this.#awaitingJobs) wake();
+    this.#wake();
   }
 
   /** Assigns all deliveries to another consumer, as after an expired lease. */
@@ -254,10 +290,11 @@ export class FakeBackend implements QueueBackend {
   #apply(publication: Publication): PublishReceipt {
     const { topic: name } = publication;
     const receipt = publishInto(this.#topic(name), publication, {
+      nowMs: this.#clock.now(),
       poisonReason: (job) => this.#poisonReason(job),
       added: ({ payload }) => this.#appliedOf(name).push(payload),
     });
-    for (const wake of this.#awaitingJobs) wake();
+    this.#wake();
     return receipt;
   }
 
@@ -265,7 +302,8 @@ export class FakeBackend implements QueueBackend {
     this.#requireUp();
     this.#promote(name);
     const next = this.#next(name, max);
-    if (next.length > 0 || this.#isClosed) return next.map((entry) => hand(entry, me));
+    if (next.length > 0 || this.#isClosed)
+      return next.map((entry) => hand(entry, me, this.#clock.now()));
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         this.#awaitingJobs.delete(wake);
@@ -275,7 +313,7 @@ export class FakeBackend implements QueueBackend {
       setImmediate(wake);
     });
     this.#requireUp();
-    return this.#next(name, max).map((entry) => hand(entry, me));
+    return this.#next(name, max).map((entry) => hand(entry, me, this.#clock.now()));
   }
 
   /** The jobs to deliver next. */
@@ -290,7 +328,7 @@ export class FakeBackend implements QueueBackend {
 
   #promote(name: string): void {
     const topic = this.#topic(name);
-    const nowMs = systemClock.epochMs();
+    const nowMs = this.#clock.now();
     const due = topic.delayed.filter(({ dueAtMs }) => dueAtMs <= nowMs);
     topic.delayed = topic.delayed.filter(({ dueAtMs }) => dueAtMs > nowMs);
     const inOrder = due.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
@@ -305,7 +343,7 @@ export class FakeBackend implements QueueBackend {
   ): RecoveredDeliveries {
     this.#requireUp();
     const { entries } = this.#topic(name);
-    const nowMs = systemClock.now();
+    const nowMs = this.#clock.now();
     const isExpired = ({ owner, leasedAtMs = nowMs }: Entry): boolean =>
       owner !== undefined && owner !== me && nowMs - leasedAtMs >= leaseMs;
     const isHeld = ({ handle }: Entry): boolean => held.includes(handle);
@@ -319,7 +357,7 @@ export class FakeBackend implements QueueBackend {
       isHeld(entry) && entry.owner !== undefined && entry.owner !== me;
     return {
       lost: entries.filter(isLost).map(({ handle }) => handle),
-      deliveries: [...orphans, ...expired].map((entry) => hand(entry, me)),
+      deliveries: [...orphans, ...expired].map((entry) => hand(entry, me, this.#clock.now())),
     };
   }
 
@@ -344,6 +382,10 @@ export class FakeBackend implements QueueBackend {
     const known = this.applied.get(name) ?? [];
     this.applied.set(name, known);
     return known;
+  }
+
+  #wake(): void {
+    for (const wake of this.#awaitingJobs) wake();
   }
 
   #requireUp(): void {

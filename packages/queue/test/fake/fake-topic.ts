@@ -1,4 +1,3 @@
-import { systemClock } from '@holdfast/foundation';
 import type {
   Delivery,
   PeekedJob,
@@ -25,7 +24,10 @@ export interface Entry {
 export interface Topic {
   entries: Entry[];
   delayed: { readonly dueAtMs: number; readonly entry: Entry }[];
-  marks: Map<string, { owner: number; epoch: number; sequence: number }>;
+  /** By producer: the last owner of its journal. */
+  owners: Map<string, { epoch: number; nonce: string | undefined }>;
+  /** By origin. */
+  marks: Map<string, { epoch: number; sequence: number }>;
   ids: Set<string>;
   partitions: number;
   roundRobin: WeightedRoundRobin;
@@ -35,6 +37,7 @@ export function emptyTopic(): Topic {
   return {
     entries: [],
     delayed: [],
+    owners: new Map(),
     marks: new Map(),
     ids: new Set(),
     partitions: 0,
@@ -43,17 +46,21 @@ export function emptyTopic(): Topic {
 }
 
 /** Delivers an entry to the consumer. */
-export function hand(entry: Entry, me: string): Delivery {
+export function hand(entry: Entry, me: string, nowMs: number): Delivery {
   if (entry.owner === undefined) entry.deliveries += 1;
   entry.owner = me;
-  entry.leasedAtMs = systemClock.now();
+  entry.leasedAtMs = nowMs;
   const { handle, id, payload, enqueuedAtMs, deliveries, history, routing } = entry;
   const routed = routing === undefined ? {} : { routing };
   const again = history === undefined ? {} : { history };
   return { handle, id, payload, enqueuedAtMs, deliveries, ...routed, ...again };
 }
 
-export function peekInto({ entries, delayed }: Topic, kind: PeekedKind): PeekedJob[] {
+export function peekInto(
+  { entries, delayed }: Topic,
+  kind: PeekedKind,
+  epochOffsetMs: number,
+): PeekedJob[] {
   const show = ({ id, payload, enqueuedAtMs, deliveries, routing }: Entry): PeekedJob =>
     Object.assign(
       { id, payload, enqueuedAtMs, deliveries },
@@ -61,7 +68,9 @@ export function peekInto({ entries, delayed }: Topic, kind: PeekedKind): PeekedJ
     );
   if (kind === 'delayed') {
     const inOrder = delayed.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
-    return inOrder.map(({ entry, dueAtMs }) => Object.assign(show(entry), { dueAtMs }));
+    return inOrder.map(({ entry, dueAtMs }) =>
+      Object.assign(show(entry), { dueAtMs: dueAtMs + epochOffsetMs }),
+    );
   }
   return entries.filter(({ owner }) => (owner !== undefined) === (kind === 'pending')).map(show);
 }
@@ -73,11 +82,40 @@ export function freshHandle(): string {
   return `${lastHandle}`;
 }
 
+type Attempts = Pick<Delivery, 'handle' | 'deliveries'>;
+
+/** Puts a failed job aside, as the retry script does. */
+export function delayRetry(
+  topic: Topic,
+  me: string,
+  { handle, deliveries }: Attempts,
+  dueAtMs: number,
+): 'delayed' | 'kept' {
+  const entry = topic.entries.find((one) => one.handle === handle && one.owner === me);
+  if (entry === undefined) return 'delayed';
+  entry.deliveries = deliveries;
+  if (isPartition(subqueueOf(entry.routing, topic.partitions))) return 'kept';
+  topic.entries = topic.entries.filter((one) => one !== entry);
+  const { owner: _, ...rest } = entry;
+  topic.delayed.push({ dueAtMs, entry: { ...rest, handle: freshHandle() } });
+  return 'delayed';
+}
+
+/** Hands a job back, as the release script does. */
+export function giveBack({ entries }: Topic, me: string, { handle, deliveries }: Attempts): void {
+  const entry = entries.find((one) => one.handle === handle && one.owner === me);
+  if (entry === undefined) return;
+  delete entry.owner;
+  entry.deliveries = deliveries;
+}
+
 export interface PublishHooks {
   /** The reason why one job cannot be added, if any. */
   readonly poisonReason: (job: PublishedJob) => string | undefined;
   /** Called for each added job. */
   readonly added: (job: PublishedJob) => void;
+  /** Monotonic. */
+  readonly nowMs: number;
 }
 
 /** Does what the publish script does. @throws BackendError */
@@ -86,14 +124,16 @@ export function publishInto(
   {
     producer,
     ownerEpoch,
+    ownerNonce,
     originEpoch,
+    originNonce: origin = producer,
     floor,
     previous,
     maxJobs = Infinity,
     partitions = 0,
     jobs,
   }: Publication,
-  { poisonReason, added }: PublishHooks,
+  { nowMs, poisonReason, added }: PublishHooks,
 ): PublishReceipt {
   const isKept = ({ routing }: Entry): boolean =>
     isPartition(subqueueOf(routing, topic.partitions));
@@ -103,8 +143,11 @@ export function publishInto(
     }
     topic.partitions = partitions;
   }
-  const mark = topic.marks.get(producer) ?? { owner: 0, epoch: 0, sequence: 0 };
-  if (ownerEpoch < mark.owner) throw new BackendError('fenced', 'a later owner has taken over');
+  const owner = topic.owners.get(producer) ?? { epoch: 0, nonce: undefined };
+  if (ownerEpoch < owner.epoch || (ownerEpoch === owner.epoch && ownerNonce !== owner.nonce)) {
+    throw new BackendError('fenced', 'another owner has published');
+  }
+  const mark = topic.marks.get(origin) ?? { epoch: 0, sequence: 0 };
   const passed = originEpoch < mark.epoch;
   const remembered = originEpoch > mark.epoch ? 0 : mark.sequence;
   let sequence = passed ? remembered : Math.max(remembered, floor);
@@ -133,12 +176,15 @@ export function publishInto(
       continue;
     }
     if (job.unique) topic.ids.add(job.id);
-    const { id, payload, enqueuedAtMs, dueAtMs, routing } = job;
+    const { id, payload, enqueuedAtMs, delayMs, routing } = job;
     const entry = { handle: freshHandle(), id, payload, enqueuedAtMs, routing, deliveries: 0 };
-    if (dueAtMs > 0) topic.delayed.push({ dueAtMs, entry });
+    if (delayMs !== undefined) topic.delayed.push({ dueAtMs: nowMs + delayMs, entry });
     else topic.entries.push(entry);
     added(job);
   }
-  if (!passed) topic.marks.set(producer, { owner: ownerEpoch, epoch: originEpoch, sequence });
+  if (!passed) {
+    topic.owners.set(producer, { epoch: ownerEpoch, nonce: ownerNonce });
+    topic.marks.set(origin, { epoch: originEpoch, sequence });
+  }
   return { remembered, alreadyApplied, duplicates, refused, ...(poison && { poison }) };
 }

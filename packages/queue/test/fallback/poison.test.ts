@@ -200,3 +200,37 @@ test('with several batches in flight, jobs behind a poison job are added once, a
   expect(applied(backend)).toEqual(all.filter((n) => !isBad(n)));
   expect(Math.max(kept, queue.getStats().poisoned) + refused).toBe(4);
 });
+
+test('over reopenings at most maxDeadLetters poison jobs are stored, the newest, and the journal does not grow', async () => {
+  const options = { ...(await onDisk()), maxDeadLetters: 2 };
+  let server: FakeBackend | undefined;
+  for (let life = 1; life <= 4; life += 1) {
+    const one = open(options, server);
+    server ??= one.backend;
+    await one.backend.opened;
+    one.backend.failAttempt(gone);
+    await one.queue.enqueueMany('t', [
+      { payload: `poison ${life}a`, jobId: `job-${life}a` },
+      { payload: `poison ${life}b`, jobId: `job-${life}b` },
+      { payload: `poison ${life}c`, jobId: `job-${life}c` },
+    ]);
+    const drained = nextEvent(one.queue, 'drained');
+    one.backend.up();
+    await drained;
+    const listed = await one.queue.poisonJobs('t').list();
+    expect(listed.map(({ id }) => id)).toEqual([`job-${life}b`, `job-${life}c`]);
+    await one.queue.close();
+  }
+  const last = open(options, server);
+  last.backend.refuseJobs(() => undefined);
+  last.backend.up();
+  await last.queue.ready();
+  const listed = await last.queue.poisonJobs('t').list();
+  expect(listed.map(({ id }) => id)).toEqual(['job-4b', 'job-4c']);
+  await expect(last.queue.poisonJobs('t').redrive()).resolves.toBe(2);
+  await last.queue.close();
+  const empty = open(options, server);
+  empty.backend.up();
+  await empty.queue.ready();
+  expect(await empty.queue.poisonJobs('t').list()).toEqual([]);
+});

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { decodeJob, encodeJobs } from '../../src/fallback/record.ts';
+import { type StoredJob, decodeJob, encodeJobs } from '../../src/fallback/record.ts';
 
 const job = fc.record({
   topic: fc.string({ minLength: 1, maxLength: 200, unit: 'grapheme' }),
@@ -16,9 +16,12 @@ const job = fc.record({
 const routed = fc.record({
   routing: fc.oneof(fc.constantFrom('high', 'low'), fc.nat(4_294_967_295).map(String)),
 });
+const originNonce = fc.record({ originNonce: fc.constantFrom('n', 'pNd2_-x4Xv1kqL0A') });
 const either = fc.oneof(
   job,
   fc.tuple(job, routed).map(([one, routing]) => Object.assign(one, routing)),
+  fc.tuple(job, originNonce).map(([one, nonce]) => Object.assign(one, nonce)),
+  fc.tuple(job, routed, originNonce).map((parts): StoredJob => Object.assign({}, ...parts)),
 );
 
 test('jobs are read back from the journal as they were written', () => {
@@ -36,8 +39,21 @@ test('a record of another version is rejected with the remedy', () => {
   const [record] = encodeJobs([sample]);
   record?.writeUInt8(9, 0);
   expect(() => decodeJob(record ?? Buffer.alloc(0))).toThrow(
-    'has version 9, this release reads 3: drain the journal',
+    'has version 9, this release reads 4: drain the journal',
   );
+});
+
+test('records of version 3 are read as jobs whose origin has no nonce', () => {
+  const header = Buffer.alloc(33);
+  header.writeUInt8(3, 0);
+  header.writeUInt16BE(1, 2);
+  header.writeUInt16BE(2, 4);
+  header.writeUInt32BE(3, 6);
+  header.writeUIntBE(4, 10, 6);
+  header.writeUInt8(4, 32);
+  const read = decodeJob(Buffer.concat([header, Buffer.from('tidhigh{}')]));
+  expect(read).toMatchObject({ topic: 't', id: 'id', routing: 'high', payload: '{}' });
+  expect(read).not.toHaveProperty('originNonce');
 });
 
 test('records of version 2 are read as jobs without a routing', () => {

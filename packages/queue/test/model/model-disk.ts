@@ -1,5 +1,4 @@
-import type { Journal, JournalEvents, JournalRecord, ReadLimits } from '@holdfast/journal';
-import { createEmitter } from '@holdfast/foundation';
+import type { Journal, JournalRecord, ReadLimits } from '@holdfast/journal';
 
 interface Append {
   readonly payloads: readonly Uint8Array[];
@@ -22,7 +21,7 @@ export class ModelDisk {
   open(): Journal {
     this.#epoch += 1;
     const epoch = this.#epoch;
-    const { on } = createEmitter<JournalEvents>('holdfast:journal');
+    const on: Journal['on'] = () => () => undefined;
     const first = (): number => this.#first;
     const next = (): number => this.#next;
     const close = (): Promise<void> => Promise.resolve();

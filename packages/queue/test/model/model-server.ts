@@ -19,10 +19,11 @@ interface Call {
 
 interface Saved {
   readonly entries: number;
+  readonly owners: Topic['owners'];
   readonly marks: Topic['marks'];
 }
 
-const HOOKS = { poisonReason: () => undefined, added: () => undefined };
+const HOOKS = { nowMs: 0, poisonReason: () => undefined, added: () => undefined };
 
 /** Counts the situations that a server has met, to detect stories that do not cover them. */
 export interface Seen {
@@ -92,9 +93,9 @@ export class ModelServer {
   /** Saves the state to the disk. */
   save(): void {
     this.#saved = new Map(
-      [...this.topics].map(([name, { entries, marks }]) => [
+      [...this.topics].map(([name, { entries, owners, marks }]) => [
         name,
-        { entries: entries.length, marks: new Map(marks) },
+        { entries: entries.length, owners: new Map(owners), marks: new Map(marks) },
       ]),
     );
   }
@@ -103,9 +104,14 @@ export class ModelServer {
   crash(): void {
     this.#late = [];
     for (const [name, topic] of this.topics) {
-      const { entries, marks } = this.#saved.get(name) ?? { entries: 0, marks: [] };
+      const { entries, owners, marks } = this.#saved.get(name) ?? {
+        entries: 0,
+        owners: [],
+        marks: [],
+      };
       this.seen.forgotten += topic.entries.length - entries;
       topic.entries.length = entries;
+      topic.owners = new Map(owners);
       topic.marks = new Map(marks);
     }
   }

@@ -9,6 +9,8 @@ import type { QueueEvents } from '../../src/queue.ts';
 import { ModelDisk } from './model-disk.ts';
 import { TopicRecord } from './model-record.ts';
 import { ModelLink, ModelServer, type Seen } from './model-server.ts';
+import { queueEventKinds } from '../../src/state/queue-events.ts';
+import { RemainingDelays } from '../../src/state/remaining-delays.ts';
 
 export type Step =
   | { readonly kind: 'enqueue'; readonly topic: number; readonly count: number }
@@ -212,11 +214,12 @@ export class Story {
     const clock = createFakeClock();
     const backlog = new Backlog({ journal: this.#disk.open(), clock, retainMs: RETAIN_MS });
     const producer = new Producer({
+      delays: new RemainingDelays(clock),
       backend: link,
       backlog,
       poison: new PoisonStore({ open: () => Promise.reject(new Error('no poison')), maxJobs: 1 }),
       fallback: 'journal',
-      events: createEmitter<QueueEvents>('holdfast:queue'),
+      events: createEmitter<QueueEvents>('holdfast:queue', queueEventKinds),
       clock,
       random: seededRandom(7),
       maxTopics: 10,

@@ -36,11 +36,38 @@ test('a second owner of the journal is rejected with the identity of the first, 
   await first.queue.ready();
   const before = (await readdir(directory)).toSorted();
   const second = open(directory);
-  const locked = { code: 'JOURNAL_LOCKED', directory, pid: process.pid };
+  const message = expect.stringContaining('open in this process already');
+  const locked = { code: 'JOURNAL_LOCKED', directory, pid: process.pid, message };
   await expect(second.queue.ready()).rejects.toMatchObject(locked);
   await expect(second.queue.enqueue('t', 1)).rejects.toMatchObject(locked);
   expect((await readdir(directory)).toSorted()).toEqual(before);
   await expect(first.queue.enqueue('t', 1)).resolves.toMatchObject({ accepted: 'redis' });
+});
+
+test('a queue whose journal was owned by another one opens it once the owner is gone, without a call too', async () => {
+  const directory = await freshDirectory();
+  const first = open(directory);
+  first.backend.up();
+  await first.queue.ready();
+  const calling = open(directory);
+  await expect(calling.queue.enqueue('t', 1)).rejects.toMatchObject({ code: 'JOURNAL_LOCKED' });
+  await first.queue.close();
+  const accepted = calling.queue.enqueue('t', 1);
+  await calling.backend.opened;
+  calling.backend.up();
+  expect(await accepted).toMatchObject({ accepted: 'redis' });
+
+  // A consumer calls nothing.
+  const waiting = open(directory);
+  const handled = new Promise<unknown>((resolve) => {
+    waiting.queue.process('t', ({ payload }) => resolve(payload));
+  });
+  await expect(waiting.queue.ready()).rejects.toMatchObject({ code: 'JOURNAL_LOCKED' });
+  await calling.queue.close();
+  await waiting.backend.opened;
+  waiting.backend.up();
+  await waiting.queue.enqueue('t', 2);
+  expect(await handled).toBe(2);
 });
 
 test('a queue whose journal did not open can be closed, with its consumers', async () => {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { expect, test } from '@jest/globals';
 import type { ErrorClass } from '../../src/backend.ts';
 import {
@@ -52,3 +53,43 @@ test('the replies that the code acts on are recognized by their codes', () => {
   expect(isMissingGroup(reply('ERR NOGROUP'))).toBe(false);
   expect(isUnknownScript(new Error('NOSCRIPT but not a reply'))).toBe(false);
 });
+
+test('an error of a command keeps its name, and neither its arguments nor addresses with passwords', () => {
+  const rejected = Object.assign(new Error('WRONGPASS invalid username-password pair'), {
+    name: 'ReplyError',
+    command: { name: 'auth', args: ['user', 'sEcret'] },
+  });
+  const failure = classifyRedisError(rejected);
+  expect(failure.cause).toMatchObject({ command: { name: 'auth' } });
+  expect(inspect(failure, { depth: 10 })).not.toContain('sEcret');
+  const url = Object.assign(new TypeError('Invalid URL: redis://u:sEcret@h'), {
+    code: 'ERR_INVALID_URL',
+    input: 'redis://u:sEcret@h',
+  });
+  expect(classifyRedisError(url).message).toBe('Redis: Invalid URL: redis://***@h');
+});
+
+test.each([
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', /certificate is not accepted.*NODE_EXTRA_CA_CERTS/u],
+  ['SELF_SIGNED_CERT_IN_CHAIN', /certificate is not accepted/u],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', /certificate is not accepted/u],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', /certificate is not accepted/u],
+  ['CERT_HAS_EXPIRED', /certificate is not accepted/u],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', /certificate is not accepted/u],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', /TLS handshake failed.*port speaks TLS/u],
+])('%s is a problem of the certificate, for an operator, not an outage', (code, message) => {
+  const error = Object.assign(new Error('seen by OpenSSL'), { code });
+  expect(classifyRedisError(error)).toMatchObject({
+    errorClass: 'denied',
+    message: expect.stringMatching(message),
+    cause: error,
+  });
+});
+
+test.each(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'ENOTFOUND', 'EPROTO'])(
+  '%s is an outage',
+  (code) => {
+    const error = Object.assign(new Error('seen by the socket'), { code });
+    expect(classifyRedisError(error).errorClass).toBe('unreachable');
+  },
+);

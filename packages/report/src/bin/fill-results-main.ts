@@ -4,14 +4,14 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fillTables } from '../render/family-tables.ts';
-import { parseScenarios } from '../read-scenarios.ts';
+import { readRun } from '../history/read-run.ts';
 
 const [run, ...pages] = process.argv.slice(2);
 if (run === undefined || pages.length === 0) {
   process.stderr.write('usage: fill.ts <run.json> <page.md> [<page.md> …]\n');
   process.exitCode = 2;
 } else {
-  const scenarios = parseScenarios('fill', run);
+  const { scenarios } = readRun(run);
   for (const path of pages) {
     writeFileSync(path, fillTables(readFileSync(path, 'utf8'), scenarios));
   }

@@ -1,8 +1,8 @@
-import { formatDuration } from './duration.ts';
+import { formatDuration } from '../duration.ts';
 import type { ScenarioRecord } from '../report.ts';
 
 /** The severity of a value. */
-export type Tone = 'plain' | 'good' | 'doubtful' | 'bad';
+export type MeasureTone = 'plain' | 'good' | 'doubtful' | 'bad';
 
 /** One measured column of the scenario table, the same in the terminal and on the page. */
 export interface Measure {
@@ -11,7 +11,7 @@ export interface Measure {
   readonly short: string;
   /** The formatted value; undefined when the scenario did not measure it. */
   readonly read: (scenario: ScenarioRecord) => string | undefined;
-  readonly tone: (scenario: ScenarioRecord) => Tone;
+  readonly tone: (scenario: ScenarioRecord) => MeasureTone;
 }
 
 /** All measures, in display order. */
@@ -55,7 +55,7 @@ function quantity(
   title: string,
   short: string,
   read: (scenario: ScenarioRecord) => number | undefined,
-  tones: { some?: Tone; none?: Tone } = {},
+  tones: { some?: MeasureTone; none?: MeasureTone } = {},
 ): Measure {
   return {
     title,

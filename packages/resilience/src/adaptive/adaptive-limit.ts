@@ -1,3 +1,4 @@
+import { checkCall } from '../check-call.ts';
 import {
   callback,
   type Clock,
@@ -7,15 +8,21 @@ import {
   InvalidOptionError,
   number,
   type Random,
+  type ResolvedOptions,
   parseOptions,
   systemClock,
   systemRandom,
   string,
 } from '@holdfast/foundation';
-import { classifyError } from '../classify-error.ts';
+import { classifyError } from '../classify/classify-error.ts';
+import { decide, warnOnce, whenDecided, yesOrNo } from '../decision.ts';
+import { type NameFirst, nameFirst } from '../name-first.ts';
+import { safeRandom } from '../safe-random.ts';
+import { type WorkCallOptions, untilAborted } from '../until-aborted.ts';
 import { Gradient } from './gradient.ts';
 import { withoutStack } from '../cheap-errors.ts';
 
+/** Options of `createAdaptiveLimit`. All times in milliseconds. */
 export interface AdaptiveLimitOptions {
   /** Appears in errors. Default `adaptive-limit`. */
   name?: string;
@@ -35,10 +42,13 @@ export interface AdaptiveLimitOptions {
   remeasureEveryMs?: number;
   /**
    * Which failures mean that the server is overloaded. By default timeouts, refusals for overload (429,
-   * 503, 504) and broken connections.
+   * 503, 504) and broken connections. One that throws decides that it is none; a promise is awaited without delaying
+   * the call or holding its slot; until it settles the failure changes no limit.
    */
-  isDrop?: (error: unknown) => boolean;
+  isDrop?: (error: unknown) => boolean | Promise<boolean>;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
+  /** The source of random numbers. Default: the random source of the system. */
   random?: Random;
 }
 
@@ -64,6 +74,7 @@ export interface AdaptivePermit {
   release(): void;
 }
 
+/** The limit and its measurements, read at any time. */
 export interface AdaptiveLimitStats {
   readonly limit: number;
   readonly activeCount: number;
@@ -83,7 +94,7 @@ export interface AdaptiveLimit {
   /** @throws LimitExceededError, the error of `fn`, or the signal's own reason. */
   execute<T>(
     fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
-    options?: { signal?: AbortSignal | undefined },
+    options?: WorkCallOptions<T>,
   ): Promise<T>;
   getStats(): AdaptiveLimitStats;
 }
@@ -96,6 +107,8 @@ const signsOfOverload = new Set([
   'rate_limited',
 ]);
 
+const noDrop = yesOrNo(false);
+
 const limit = (fallback: number) => integer({ min: 1, max: 1_000_000, default: fallback });
 
 const schema = {
@@ -107,17 +120,34 @@ const schema = {
   windowMs: integer({ min: 1, max: 3_600_000, default: 500 }),
   minimumSamples: integer({ min: 1, max: 10_000, default: 10 }),
   remeasureEveryMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 30_000 }),
-  isDrop: callback<(error: unknown) => boolean>((error) =>
+  isDrop: callback<(error: unknown) => unknown>((error) =>
     signsOfOverload.has(classifyError(error)),
   ),
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };
 
-/** @throws InvalidOptionError */
-export function createAdaptiveLimit(options?: AdaptiveLimitOptions): AdaptiveLimit {
+/**
+ * Limits concurrent calls by their latency: the limit rises while calls are as fast as without a queue, and falls when
+ * they are not.
+ * @throws InvalidOptionError
+ */
+export function createAdaptiveLimit(options?: AdaptiveLimitOptions): AdaptiveLimit;
+export function createAdaptiveLimit(
+  name: string,
+  options?: NameFirst<AdaptiveLimitOptions>,
+): AdaptiveLimit;
+export function createAdaptiveLimit(
+  first?: string | AdaptiveLimitOptions,
+  second?: NameFirst<AdaptiveLimitOptions>,
+): AdaptiveLimit {
+  const options = nameFirst<AdaptiveLimitOptions>('createAdaptiveLimit', first, second);
   const resolved = parseOptions('createAdaptiveLimit', schema, options);
-  const { name, initialLimit, minLimit, maxLimit, isDrop, clock } = resolved;
+  checkLimits(resolved);
+  return limitOf(resolved);
+}
+
+function checkLimits({ initialLimit, minLimit, maxLimit }: ResolvedOptions<typeof schema>): void {
   if (minLimit > maxLimit) {
     const permitted = `at most maxLimit (${maxLimit})`;
     throw new InvalidOptionError('createAdaptiveLimit', 'minLimit', minLimit, permitted);
@@ -126,11 +156,23 @@ export function createAdaptiveLimit(options?: AdaptiveLimitOptions): AdaptiveLim
     const permitted = `from minLimit (${minLimit}) to maxLimit (${maxLimit})`;
     throw new InvalidOptionError('createAdaptiveLimit', 'initialLimit', initialLimit, permitted);
   }
-  const gradient = new Gradient(resolved, clock.now());
+}
+
+interface CountedPermit extends AdaptivePermit {
+  /** The call has failed: its slot is free at once, also while a promise decides whether it was dropped. */
+  failed(dropped: boolean | Promise<boolean>): void;
+}
+
+function limitOf(resolved: ResolvedOptions<typeof schema>): AdaptiveLimit {
+  const { name, isDrop, clock } = resolved;
+  const warn = warnOnce(`adaptive limit ${name}: isDrop`);
+  const dropsCall = (error: unknown) => decide(warn, noDrop, () => isDrop(error));
+  const random = safeRandom(`adaptive limit ${name}`, resolved.random);
+  const gradient = new Gradient({ ...resolved, random }, clock.now());
   let active = 0;
   let rejected = 0;
 
-  const tryAcquire = (): AdaptivePermit | undefined => {
+  const tryAcquire = (): CountedPermit | undefined => {
     if (active >= gradient.limit) {
       rejected += 1;
       return undefined;
@@ -154,6 +196,13 @@ export function createAdaptiveLimit(options?: AdaptiveLimitOptions): AdaptiveLim
         if (end()) gradient.ended(startedMs, clock.now(), undefined, inFlight);
       },
       release: () => void end(),
+      failed(dropped) {
+        if (!end()) return;
+        const endedMs = clock.now();
+        whenDecided(dropped, (wasDropped) => {
+          if (wasDropped) gradient.ended(startedMs, endedMs, undefined, inFlight);
+        });
+      },
     };
   };
 
@@ -161,19 +210,19 @@ export function createAdaptiveLimit(options?: AdaptiveLimitOptions): AdaptiveLim
     name,
     tryAcquire,
     async execute(fn, given) {
+      checkCall('adaptiveLimit.execute', fn, given);
       const signal = given?.signal;
       signal?.throwIfAborted();
       const permit = tryAcquire();
       if (permit === undefined) throw withoutStack(() => new LimitExceededError(name, active));
       try {
-        const value = await fn(signal);
+        const value = await (signal === undefined ? fn(signal) : untilAborted(fn, signal, given));
         permit.succeeded();
         return value;
       } catch (error) {
-        if (signal?.aborted !== true && isDrop(error)) permit.dropped();
+        if (signal?.aborted === true) permit.release();
+        else permit.failed(dropsCall(error));
         throw error;
-      } finally {
-        permit.release();
       }
     },
     getStats: () => ({

@@ -1,3 +1,4 @@
+import { checkCall } from '../check-call.ts';
 import {
   callback,
   type Clock,
@@ -12,7 +13,12 @@ import {
   string,
 } from '@holdfast/foundation';
 import { withoutStack } from '../cheap-errors.ts';
+import { decide, warnOnce, whenDecided, yesOrNo } from '../decision.ts';
+import { type NameFirst, nameFirst } from '../name-first.ts';
+import { safeRandom } from '../safe-random.ts';
+import { type WorkCallOptions, untilAborted } from '../until-aborted.ts';
 
+/** Options of `createThrottle`. All times in milliseconds. */
 export interface ThrottleOptions {
   /** Appears in errors. Default `throttle`. */
   name?: string;
@@ -23,9 +29,14 @@ export interface ThrottleOptions {
   tolerance?: number;
   /** The time for which a call counts, in milliseconds. Default 120 000. */
   windowMs?: number;
-  /** Which failures mean that the server refused for overload. Default: all. */
-  isOverload?: (error: unknown) => boolean;
+  /**
+   * Which failures mean that the server refused for overload. Default: all. One that throws decides that it did not; a
+   * promise is awaited without delaying the call; until it settles the request counts as not accepted.
+   */
+  isOverload?: (error: unknown) => boolean | Promise<boolean>;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
+  /** The source of random numbers. Default: the random source of the system. */
   random?: Random;
 }
 
@@ -41,6 +52,7 @@ export class ThrottledError extends HoldfastError {
   }
 }
 
+/** What a throttle counts within its window, read at any time. */
 export interface ThrottleStats {
   /** Calls within the window, the throttled ones included. */
   readonly requestCount: number;
@@ -66,26 +78,38 @@ export interface Throttle {
   /** @throws ThrottledError, the error of `fn`, or the signal's own reason. */
   execute<T>(
     fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
-    options?: { signal?: AbortSignal | undefined },
+    options?: WorkCallOptions<T>,
   ): Promise<T>;
   getStats(): ThrottleStats;
 }
 
 const BUCKETS = 12;
+const noOverload = yesOrNo(false);
 
 const schema = {
   name: string({ maxLength: 200, default: 'throttle' }),
   tolerance: number({ min: 1, max: 100, default: 2 }),
   windowMs: integer({ min: BUCKETS, max: Number.MAX_SAFE_INTEGER, default: 120_000 }),
-  isOverload: callback<(error: unknown) => boolean>(() => true),
+  isOverload: callback<(error: unknown) => unknown>(() => true),
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };
 
-/** @throws InvalidOptionError */
-export function createThrottle(options?: ThrottleOptions): Throttle {
+/**
+ * Refuses calls on this side, in proportion to those that the server refused of late.
+ * @throws InvalidOptionError
+ */
+export function createThrottle(options?: ThrottleOptions): Throttle;
+export function createThrottle(name: string, options?: NameFirst<ThrottleOptions>): Throttle;
+export function createThrottle(
+  first?: string | ThrottleOptions,
+  second?: NameFirst<ThrottleOptions>,
+): Throttle {
+  const options = nameFirst<ThrottleOptions>('createThrottle', first, second);
   const resolved = parseOptions('createThrottle', schema, options);
-  const { name, tolerance, windowMs, isOverload, clock, random } = resolved;
+  const { name, tolerance, windowMs, isOverload, clock } = resolved;
+  const random = safeRandom(`throttle ${name}`, resolved.random);
+  const warn = warnOnce(`throttle ${name}: isOverload`);
   const requests = new WindowCount(windowMs, clock);
   const accepts = new WindowCount(windowMs, clock);
   let throttled = 0;
@@ -108,18 +132,27 @@ export function createThrottle(options?: ThrottleOptions): Throttle {
     tryAcquire,
     accepted: () => accepts.add(),
     async execute(fn, given) {
+      checkCall('throttle.execute', fn, given);
       const signal = given?.signal;
       signal?.throwIfAborted();
       if (!tryAcquire()) {
         throw withoutStack(() => new ThrottledError(name, requests.total(), accepts.total()));
       }
       try {
-        const value = await fn(signal);
+        const value = await (signal === undefined ? fn(signal) : untilAborted(fn, signal, given));
         accepts.add();
         return value;
       } catch (error) {
         // An aborted call says nothing about the server; counted as accepted, it changes nothing.
-        if (signal?.aborted === true || !isOverload(error)) accepts.add();
+        if (signal?.aborted === true) accepts.add();
+        else {
+          whenDecided(
+            decide(warn, noOverload, () => isOverload(error)),
+            (overloaded) => {
+              if (!overloaded) accepts.add();
+            },
+          );
+        }
         throw error;
       }
     },

@@ -1,13 +1,18 @@
 import type { CallOutcome } from '../call-outcome.ts';
-import type { Subscribe } from '@holdfast/foundation';
+import type { EventKinds, Subscribe } from '@holdfast/foundation';
+import type { LateValueOptions } from '../until-aborted.ts';
 import type { RefusingState } from './circuit-open-error.ts';
 import type { CircuitSnapshot } from './circuit-snapshot.ts';
 import type { CircuitState } from './circuit-state.ts';
 
+/** The events of a circuit breaker, by name. */
 export interface CircuitBreakerEvents {
   stateChanged: CircuitStateChange;
 }
 
+export const circuitBreakerEventKinds: EventKinds<CircuitBreakerEvents> = { stateChanged: true };
+
+/** A change of the state of a circuit. */
 export interface CircuitStateChange {
   readonly name: string;
   /** Which circuit of a keyed set. */
@@ -21,6 +26,7 @@ export interface CircuitStateChange {
   readonly openDurationMs?: number;
 }
 
+/** The state of a circuit and its counts, read at any time. */
 export interface CircuitBreakerStats {
   readonly name: string;
   readonly key?: string;
@@ -49,8 +55,12 @@ export interface CircuitBreakerStats {
   readonly lateCount: number;
 }
 
-export interface CircuitCallOptions {
-  /** Passed to the work. A call that fails after its abort says nothing about the dependency. */
+/** Options of one call through a circuit breaker. */
+export interface CircuitCallOptions<T = unknown> extends LateValueOptions<T> {
+  /**
+   * Passed to the work. An abort rejects the call at once with the signal's own reason; such a call says nothing about
+   * the dependency.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -67,6 +77,7 @@ export interface CircuitPermit {
   release(): void;
 }
 
+/** A circuit that permits no call, and for how long it will not. */
 export interface PermitRefusal {
   readonly granted: false;
   readonly state: RefusingState;
@@ -83,21 +94,21 @@ export interface CircuitBreaker {
   readonly on: Subscribe<CircuitBreakerEvents>;
   /**
    * Calls `work` unless the circuit refuses.
-   * @throws CircuitOpenError, the error of the work, or the reason of a signal that aborted before
+   * @throws CircuitOpenError, the error of the work, or the reason of the signal
    */
   execute<T>(
     work: (signal: AbortSignal) => T | PromiseLike<T>,
-    options: { readonly signal: AbortSignal },
+    options: CircuitCallOptions<T> & { readonly signal: AbortSignal },
   ): Promise<T>;
-  execute<T>(work: () => T | PromiseLike<T>, options?: CircuitCallOptions): Promise<T>;
+  execute<T>(work: () => T | PromiseLike<T>, options?: CircuitCallOptions<T>): Promise<T>;
   /** As `execute`, but resolves with the outcome instead of throwing; much cheaper for a refusal. */
   tryExecute<T>(
     work: (signal: AbortSignal) => T | PromiseLike<T>,
-    options: { readonly signal: AbortSignal },
+    options: CircuitCallOptions<T> & { readonly signal: AbortSignal },
   ): Promise<CallOutcome<T>>;
   tryExecute<T>(
     work: () => T | PromiseLike<T>,
-    options?: CircuitCallOptions,
+    options?: CircuitCallOptions<T>,
   ): Promise<CallOutcome<T>>;
   /** For calls that are not one function. The holder of the permit must settle it once. */
   tryAcquire(): CircuitPermit | PermitRefusal;

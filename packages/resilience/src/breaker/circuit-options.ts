@@ -1,4 +1,5 @@
-import { classifyError } from '../classify-error.ts';
+import { classifyError } from '../classify/classify-error.ts';
+import { type Answer, decide, warnOnce } from '../decision.ts';
 import {
   callback,
   type Clock,
@@ -8,6 +9,7 @@ import {
   number,
   optional,
   parseOptions,
+  propertyOf,
   systemClock,
   string,
 } from '@holdfast/foundation';
@@ -59,10 +61,13 @@ export interface CircuitBreakerOptions {
   /** A probe that takes longer counts as failed, in milliseconds. Default 60 000. */
   probeTimeoutMs?: number;
   /**
-   * Classifies an error of the work. Default: refusals of policies and aborts are `neutral`, a client error (HTTP
-   * 4xx) is a `success` of the dependency, everything else a `failure`.
+   * Classifies an error of the work. Default: refusals of policies and aborts are `neutral`, an answer that is
+   * the call's own fault (HTTP 4xx, a conflict) is a `success` of the dependency, everything else a `failure`. A
+   * promise is awaited without delaying the call, and the error counts when it has resolved: one that never settles
+   * counts nothing, and a probe then fails after `probeTimeoutMs`.
    */
-  classifyResult?: (error: unknown) => CircuitResult;
+  classifyResult?: (error: unknown) => CircuitResult | Promise<CircuitResult>;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
@@ -80,7 +85,7 @@ export interface CircuitRules {
   readonly probes: ProbeRules;
   readonly maxOpenDurationMs: number;
   openDurationMs(opening: Opening): number;
-  classifyResult(error: unknown): CircuitResult;
+  classifyResult(error: unknown): CircuitResult | Promise<CircuitResult>;
 }
 
 const durationMs = (fallback: number) =>
@@ -101,10 +106,10 @@ const schema = {
   openDurationMs: durationMs(60_000),
   openDurationMultiplier: number({ min: 1, max: 100, default: 1 }),
   maxOpenDurationMs: optionalMs,
-  nextOpenDurationMs: optional(callback<(opening: Opening) => number | undefined>()),
+  nextOpenDurationMs: optional(callback<(opening: Opening) => unknown>()),
   halfOpenMaxCalls: integer({ min: 1, max: 10_000, default: 1 }),
   probeTimeoutMs: durationMs(60_000),
-  classifyResult: callback<(error: unknown) => CircuitResult>(resultByKind),
+  classifyResult: optional(callback<(error: unknown) => unknown>()),
   clock: objectWith<Clock>(['now', 'epochMs'], systemClock),
 };
 
@@ -140,6 +145,7 @@ export function parseCircuitOptions(owner: string, given: unknown): CircuitRules
   }
   const failureRateThreshold = resolved.failureRateThreshold ?? 0.5;
   const slowCallRateThreshold = resolved.slowCallRateThreshold ?? 1;
+  const chosenDurationMs = durationChooser(resolved.name, resolved.nextOpenDurationMs);
   const shareOfProbes = (rate: number): number => Math.ceil(rate * halfOpenMaxCalls - 1e-9);
   return {
     name: resolved.name,
@@ -159,12 +165,9 @@ export function parseCircuitOptions(owner: string, given: unknown): CircuitRules
     maxOpenDurationMs,
     openDurationMs: (opening) => {
       const grownMs = openDurationMs * resolved.openDurationMultiplier ** (opening.openings - 1);
-      const chosenMs = callOption(resolved.name, () => resolved.nextOpenDurationMs?.(opening));
-      const valid = chosenMs !== undefined && chosenMs >= 0;
-      return Math.min(maxOpenDurationMs, valid ? chosenMs : grownMs);
+      return Math.min(maxOpenDurationMs, chosenDurationMs(opening) ?? grownMs);
     },
-    classifyResult: (error) =>
-      callOption(resolved.name, () => resolved.classifyResult(error)) ?? 'failure',
+    classifyResult: resultClassifier(resolved.name, resolved.classifyResult),
   };
 }
 
@@ -180,21 +183,58 @@ function windowFactory(
 
 function resultByKind(error: unknown): CircuitResult {
   const kind = classifyError(error);
-  const decisive = kind === 'exhausted' ? classifyError(causeOf(error)) : kind;
+  const decisive = kind === 'exhausted' ? classifyError(propertyOf(error, 'cause')) : kind;
   if (decisive === 'refused' || decisive === 'aborted') return 'neutral';
-  return decisive === 'client_error' ? 'success' : 'failure';
+  // The dependency answered, and would answer another call well.
+  return decisive === 'client_error' || decisive === 'conflict' ? 'success' : 'failure';
 }
 
-function causeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null ? Reflect.get(error, 'cause') : undefined;
-}
+const results: readonly CircuitResult[] = ['failure', 'success', 'neutral'];
 
-/** Calls a user's function. One that throws decides nothing, and its error is only a warning. */
-function callOption<T>(name: string, decide: () => T): T | undefined {
-  try {
-    return decide();
-  } catch (error) {
-    process.emitWarning(`circuit breaker ${name}: an option threw: ${String(error)}`);
-    return undefined;
+const resultAnswer: Answer<CircuitResult> = {
+  permitted: `one of ${results.join(', ')}`,
+  parse: (value) => results.find((known) => known === value),
+  otherwise: 'failure',
+};
+
+function resultClassifier(
+  name: string,
+  classify: ((error: unknown) => unknown) | undefined,
+): CircuitRules['classifyResult'] {
+  if (classify === undefined) {
+    return (error) => {
+      try {
+        return resultByKind(error);
+      } catch {
+        // An error whose properties cannot be read.
+        return 'failure';
+      }
+    };
   }
+  const warn = warnOnce(`circuit breaker ${name}: classifyResult`);
+  return (error) => decide(warn, resultAnswer, () => classify(error));
+}
+
+/** The duration that the user's function chooses; `undefined` keeps the configured one. */
+function durationChooser(
+  name: string,
+  choose: ((opening: Opening) => unknown) | undefined,
+): (opening: Opening) => number | undefined {
+  if (choose === undefined) return () => undefined;
+  const warn = warnOnce(`circuit breaker ${name}: nextOpenDurationMs`);
+  const permitted = 'undefined or milliseconds from 0';
+  const answer: Answer<number | null> = {
+    permitted,
+    parse: (value) => {
+      if (value === undefined) return null;
+      return typeof value === 'number' && value >= 0 ? value : undefined;
+    },
+    otherwise: null,
+  };
+  return (opening) => {
+    const chosen = decide(warn, answer, () => choose(opening));
+    if (!(chosen instanceof Promise)) return chosen ?? undefined;
+    warn(`must return ${permitted}, but returned a promise, which no opening can wait for`);
+    return undefined;
+  };
 }

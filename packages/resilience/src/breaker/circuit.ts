@@ -3,7 +3,7 @@ import { integer, parseOptions } from '@holdfast/foundation';
 import { withoutStack } from '../cheap-errors.ts';
 import type { CircuitBreakerStats, CircuitStateChange } from './circuit-breaker.ts';
 import { CircuitOpenError, type RefusingState } from './circuit-open-error.ts';
-import type { CircuitRules } from './circuit-options.ts';
+import type { CircuitResult, CircuitRules } from './circuit-options.ts';
 import { type CircuitSnapshot, parseSnapshot, takeSnapshot } from './circuit-snapshot.ts';
 import {
   type CircuitMove,
@@ -91,7 +91,16 @@ export abstract class Circuit {
 
   /** Counts an error by its class. */
   recordRejection(generation: number, error: unknown, durationMs: number, aborted: boolean): void {
-    const result = aborted ? 'neutral' : this.#rules.classifyResult(error);
+    if (aborted) {
+      this.recordRelease(generation);
+      return;
+    }
+    const result = this.#rules.classifyResult(error);
+    if (typeof result === 'string') this.#recordAs(result, generation, error, durationMs);
+    else void result.then((decided) => this.#recordAs(decided, generation, error, durationMs));
+  }
+
+  #recordAs(result: CircuitResult, generation: number, error: unknown, durationMs: number): void {
     if (result === 'neutral') this.recordRelease(generation);
     else if (result === 'success') this.recordSuccess(generation, durationMs);
     else this.recordFailure(generation, error, durationMs);

@@ -1,12 +1,16 @@
+import { checkCall } from '../check-call.ts';
 import { createEmitter, type Subscribe, type ListNode } from '@holdfast/foundation';
 import type { CallOutcome } from '../call-outcome.ts';
-import type {
-  CircuitCallOptions,
-  CircuitBreaker,
-  CircuitBreakerEvents,
-  CircuitPermit,
-  CircuitStateChange,
-  PermitRefusal,
+import { type NameFirst, nameFirst } from '../name-first.ts';
+import { type LateValueOptions, untilAborted } from '../until-aborted.ts';
+import {
+  type CircuitCallOptions,
+  type CircuitBreaker,
+  type CircuitBreakerEvents,
+  type CircuitPermit,
+  type CircuitStateChange,
+  type PermitRefusal,
+  circuitBreakerEventKinds,
 } from './circuit-breaker.ts';
 import { Circuit, REFUSED } from './circuit.ts';
 import {
@@ -15,10 +19,25 @@ import {
   parseCircuitOptions,
 } from './circuit-options.ts';
 
-/** @throws InvalidOptionError */
-export function createCircuitBreaker(options?: CircuitBreakerOptions): CircuitBreaker {
+/**
+ * A circuit breaker of one dependency. It starts closed.
+ * @throws InvalidOptionError
+ */
+export function createCircuitBreaker(options?: CircuitBreakerOptions): CircuitBreaker;
+export function createCircuitBreaker(
+  name: string,
+  options?: NameFirst<CircuitBreakerOptions>,
+): CircuitBreaker;
+export function createCircuitBreaker(
+  first?: string | CircuitBreakerOptions,
+  second?: NameFirst<CircuitBreakerOptions>,
+): CircuitBreaker {
+  const options = nameFirst<CircuitBreakerOptions>('createCircuitBreaker', first, second);
   const rules = parseCircuitOptions('createCircuitBreaker', options);
-  const emitter = createEmitter<CircuitBreakerEvents>('holdfast:circuit-breaker');
+  const emitter = createEmitter<CircuitBreakerEvents>(
+    'holdfast:circuit-breaker',
+    circuitBreakerEventKinds,
+  );
   return new ExecutingCircuit(rules, {
     on: emitter.on,
     stateChanged: (_circuit, change) => emitter.emit('stateChanged', change),
@@ -56,13 +75,14 @@ export class ExecutingCircuit extends Circuit implements CircuitBreaker, ListNod
 
   execute<T>(
     work: (signal: AbortSignal) => T | PromiseLike<T>,
-    options: { readonly signal: AbortSignal },
+    options: CircuitCallOptions<T> & { readonly signal: AbortSignal },
   ): Promise<T>;
-  execute<T>(work: () => T | PromiseLike<T>, options?: CircuitCallOptions): Promise<T>;
+  execute<T>(work: () => T | PromiseLike<T>, options?: CircuitCallOptions<T>): Promise<T>;
   async execute<T>(
     work: (...signals: AbortSignal[]) => T | PromiseLike<T>,
-    options?: CircuitCallOptions,
+    options?: CircuitCallOptions<T>,
   ): Promise<T> {
+    checkCall('breaker.execute', work, options);
     const signal = options?.signal;
     signal?.throwIfAborted();
     const generation = this.admit();
@@ -71,10 +91,30 @@ export class ExecutingCircuit extends Circuit implements CircuitBreaker, ListNod
       await Promise.resolve();
       throw this.openError();
     }
+    if (signal !== undefined) return this.#executeUntilAborted(work, generation, signal, options);
     const startMs = this.startMs();
     let value: T;
     try {
-      value = await (signal === undefined ? work() : work(signal));
+      value = await work();
+    } catch (error) {
+      this.recordRejection(generation, error, this.elapsedMs(startMs), false);
+      throw error;
+    }
+    this.recordSuccess(generation, this.elapsedMs(startMs));
+    return value;
+  }
+
+  /** The work of an aborted call may run on: its permit is released with the abort, and its result is not counted. */
+  async #executeUntilAborted<T>(
+    work: (...signals: AbortSignal[]) => T | PromiseLike<T>,
+    generation: number,
+    signal: AbortSignal,
+    options: LateValueOptions<T> | undefined,
+  ): Promise<T> {
+    const startMs = this.startMs();
+    let value: T;
+    try {
+      value = await untilAborted(work, signal, options);
     } catch (error) {
       this.recordRejection(generation, error, this.elapsedMs(startMs), hasAborted(signal));
       throw error;
@@ -85,16 +125,17 @@ export class ExecutingCircuit extends Circuit implements CircuitBreaker, ListNod
 
   tryExecute<T>(
     work: (signal: AbortSignal) => T | PromiseLike<T>,
-    options: { readonly signal: AbortSignal },
+    options: CircuitCallOptions<T> & { readonly signal: AbortSignal },
   ): Promise<CallOutcome<T>>;
   tryExecute<T>(
     work: () => T | PromiseLike<T>,
-    options?: CircuitCallOptions,
+    options?: CircuitCallOptions<T>,
   ): Promise<CallOutcome<T>>;
   async tryExecute<T>(
     work: (...signals: AbortSignal[]) => T | PromiseLike<T>,
-    options?: CircuitCallOptions,
+    options?: CircuitCallOptions<T>,
   ): Promise<CallOutcome<T>> {
+    checkCall('breaker.tryExecute', work, options);
     const signal = options?.signal;
     if (signal?.aborted === true) return { kind: 'aborted', reason: signal.reason };
     const generation = this.admit();
@@ -102,7 +143,7 @@ export class ExecutingCircuit extends Circuit implements CircuitBreaker, ListNod
     const startMs = this.startMs();
     let value: T;
     try {
-      value = await (signal === undefined ? work() : work(signal));
+      value = await (signal === undefined ? work() : untilAborted(work, signal, options));
     } catch (error) {
       this.recordRejection(generation, error, this.elapsedMs(startMs), hasAborted(signal));
       return hasAborted(signal)

@@ -2,15 +2,18 @@ import {
   type Emitter,
   createEmitter,
   integer,
+  InvalidOptionError,
   LinkedList,
   type Subscribe,
   parseOptions,
 } from '@holdfast/foundation';
+import { type NameFirst, nameFirst } from '../name-first.ts';
 import { ExecutingCircuit, type CircuitDeps } from './executing-circuit.ts';
-import type {
-  CircuitBreaker,
-  CircuitBreakerEvents,
-  CircuitStateChange,
+import {
+  type CircuitBreaker,
+  type CircuitBreakerEvents,
+  type CircuitStateChange,
+  circuitBreakerEventKinds,
 } from './circuit-breaker.ts';
 import {
   type CircuitBreakerOptions,
@@ -18,11 +21,13 @@ import {
   parseCircuitOptions,
 } from './circuit-options.ts';
 
+/** Options of `createKeyedCircuitBreakers`: those of each circuit, and how many there may be. */
 export interface KeyedCircuitBreakersOptions extends CircuitBreakerOptions {
   /** The most circuits that are kept. Default 10 000. */
   maxKeys?: number;
 }
 
+/** How many circuits a keyed set has, read at any time. */
 export interface KeyedCircuitBreakersStats {
   /** Circuits kept now. */
   readonly keys: number;
@@ -41,6 +46,7 @@ export interface KeyedCircuitBreakers {
    * The circuit of a key. When `maxKeys` are kept, the least recently used closed circuit is evicted; one that is
    * not closed never is. If none is closed, the caller gets a circuit that is not kept: no key is refused for the
    * failures of others.
+   * @throws InvalidOptionError for a key that is no string
    */
   get(key: string): CircuitBreaker;
   /** Every circuit that is kept, for metrics. */
@@ -54,13 +60,26 @@ export interface KeyedCircuitBreakers {
 
 const schema = { maxKeys: integer({ min: 1, max: 10_000_000, default: 10_000 }) };
 
-/** @throws InvalidOptionError */
+/**
+ * A circuit for each key, such as a host or a tenant, made at its first call.
+ * @throws InvalidOptionError
+ */
 export function createKeyedCircuitBreakers(
-  options: KeyedCircuitBreakersOptions = {},
+  options?: KeyedCircuitBreakersOptions,
+): KeyedCircuitBreakers;
+export function createKeyedCircuitBreakers(
+  name: string,
+  options?: NameFirst<KeyedCircuitBreakersOptions>,
+): KeyedCircuitBreakers;
+export function createKeyedCircuitBreakers(
+  first?: string | KeyedCircuitBreakersOptions,
+  second?: NameFirst<KeyedCircuitBreakersOptions>,
 ): KeyedCircuitBreakers {
-  const { maxKeys, ...given } = options;
-  const resolved = parseOptions('createKeyedCircuitBreakers', schema, { maxKeys });
-  const rules = parseCircuitOptions('createKeyedCircuitBreakers', given);
+  const owner = 'createKeyedCircuitBreakers';
+  const options = nameFirst<KeyedCircuitBreakersOptions>(owner, first, second);
+  const { maxKeys, ...given } = options ?? {};
+  const resolved = parseOptions(owner, schema, { maxKeys });
+  const rules = parseCircuitOptions(owner, given);
   return new CircuitsByKey(rules, resolved.maxKeys);
 }
 
@@ -69,7 +88,10 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitDeps {
   readonly on: Subscribe<CircuitBreakerEvents>;
   readonly #rules: CircuitRules;
   readonly #maxKeys: number;
-  readonly #emitter: Emitter<CircuitBreakerEvents> = createEmitter('holdfast:circuit-breaker');
+  readonly #emitter: Emitter<CircuitBreakerEvents> = createEmitter(
+    'holdfast:circuit-breaker',
+    circuitBreakerEventKinds,
+  );
   readonly #kept = new Map<string, ExecutingCircuit>();
   /**
    * The closed circuits in the order of their last use; the first is evicted next. A list of its own, because
@@ -89,7 +111,8 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitDeps {
   }
 
   get(key: string): ExecutingCircuit {
-    if (this.#latest?.key === key) return this.#latest;
+    const latest = this.#latest;
+    if (latest !== undefined && latest.key === key) return latest;
     const known = this.#kept.get(key);
     const circuit = known ?? this.#create(key);
     if (known !== undefined && this.#closed.remove(known)) this.#closed.append(known);
@@ -142,6 +165,9 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitDeps {
   }
 
   #create(key: string): ExecutingCircuit {
+    if (typeof key !== 'string') {
+      throw new InvalidOptionError('circuitBreakers.get', 'key', key, 'a string');
+    }
     const circuit = new ExecutingCircuit(this.#rules, this, key);
     if (this.#notClosed.size >= this.#maxKeys) {
       this.#untracked += 1;

@@ -1,3 +1,4 @@
+import { WORK_OPTIONS, checkCall, checkCallOptions } from '../check-call.ts';
 import {
   type Clock,
   type Emitter,
@@ -12,27 +13,41 @@ import {
   parseOptions,
   string,
   systemClock,
+  Waiter,
 } from '@holdfast/foundation';
 import { resolved, withoutStack } from '../cheap-errors.ts';
-import { Waiter } from '../waiter.ts';
+import { IdleWait, parseDrain } from '../drain.ts';
+import { type NameFirst, nameFirst } from '../name-first.ts';
+import { type LateValueOptions, untilAborted } from '../until-aborted.ts';
 import {
   BulkheadClearedError,
   BulkheadClosedError,
   BulkheadFullError,
   BulkheadTimeoutError,
 } from './bulkhead-errors.ts';
-import type {
-  Bulkhead,
-  BulkheadCallOptions,
-  BulkheadEvents,
-  BulkheadOptions,
-  BulkheadStats,
-  CallPriority,
-  Release,
+import {
+  type Bulkhead,
+  type BulkheadCallOptions,
+  type BulkheadCloseOptions,
+  type BulkheadEvents,
+  type BulkheadOptions,
+  type BulkheadStats,
+  type CallPriority,
+  type Release,
+  bulkheadEventKinds,
 } from './bulkhead.ts';
 
 const priorities = ['high', 'normal', 'low'] as const satisfies readonly CallPriority[];
 const priorityRule = oneOf(priorities, 'normal');
+
+const SLOT_OPTIONS = ['signal', 'priority'];
+const RUN_OPTIONS = [...WORK_OPTIONS, 'priority'];
+
+/** @throws InvalidOptionError */
+function checkOptions(owner: string, options: BulkheadCallOptions, known: readonly string[]): void {
+  checkCallOptions(owner, options, known);
+  if (options.priority !== undefined) priorityRule.parse(options.priority, 'priority', owner);
+}
 
 /** Far above any sensible value; it is there so that no bound is infinite. */
 const COUNT_MAX = 1_000_000;
@@ -47,8 +62,17 @@ const schema = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
-/** @throws InvalidOptionError */
-export function createBulkhead(options?: BulkheadOptions): Bulkhead {
+/**
+ * Limits how many calls run at a time, and how many wait.
+ * @throws InvalidOptionError
+ */
+export function createBulkhead(options?: BulkheadOptions): Bulkhead;
+export function createBulkhead(name: string, options?: NameFirst<BulkheadOptions>): Bulkhead;
+export function createBulkhead(
+  first?: string | BulkheadOptions,
+  second?: NameFirst<BulkheadOptions>,
+): Bulkhead {
+  const options = nameFirst<BulkheadOptions>('createBulkhead', first, second);
   return new QueueingBulkhead(parseOptions('createBulkhead', schema, options));
 }
 
@@ -79,7 +103,10 @@ class QueueingBulkhead implements Bulkhead {
   readonly name: string;
   readonly on: Subscribe<BulkheadEvents>;
   readonly #options: ResolvedOptions<typeof schema>;
-  readonly #emitter: Emitter<BulkheadEvents> = createEmitter('holdfast:bulkhead');
+  readonly #emitter: Emitter<BulkheadEvents> = createEmitter(
+    'holdfast:bulkhead',
+    bulkheadEventKinds,
+  );
   readonly #queues = {
     high: new LinkedList<QueuedCall>(),
     normal: new LinkedList<QueuedCall>(),
@@ -95,6 +122,7 @@ class QueueingBulkhead implements Bulkhead {
   #completed = 0;
   #avgExecutionMs = 0;
   #closed = false;
+  readonly #idle = new IdleWait();
   /** One timer for all queues: every call waits equally long, so the first of each queue is due first. */
   #expiry: Timer | undefined;
 
@@ -109,20 +137,22 @@ class QueueingBulkhead implements Bulkhead {
   }
 
   async acquire(options?: BulkheadCallOptions): Promise<Release> {
+    if (options !== undefined) checkOptions('bulkhead.acquire', options, SLOT_OPTIONS);
     options?.signal?.throwIfAborted();
     return this.#releaseFor(this.#hasFreeSlot() ? this.#begin() : await this.#enqueue(options));
   }
 
   execute<T>(
     fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
-    options?: BulkheadCallOptions,
+    options?: BulkheadCallOptions & LateValueOptions<T>,
   ): Promise<T> {
-    const signal = options?.signal;
     try {
-      signal?.throwIfAborted();
-      if (this.#hasFreeSlot()) return this.#run(fn, signal, this.#begin());
+      if (typeof fn !== 'function') checkCall('bulkhead.execute', fn, options);
+      if (options !== undefined) checkOptions('bulkhead.execute', options, RUN_OPTIONS);
+      options?.signal?.throwIfAborted();
+      if (this.#hasFreeSlot()) return this.#run(fn, options, this.#begin());
       // Not an async function: while a call waits, its frame would be a third of the memory kept for it.
-      return this.#enqueue(options).then((startMs) => this.#run(fn, signal, startMs));
+      return this.#enqueue(options).then((startMs) => this.#run(fn, options, startMs));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -142,23 +172,32 @@ class QueueingBulkhead implements Bulkhead {
   }
 
   clear(): void {
-    for (const priority of priorities) {
-      const queue = this.#queues[priority];
-      for (let call = queue.shift(); call !== undefined; call = queue.shift()) {
-        this.#countDeparture();
-        this.#emitRejected('cleared');
-        call.refuse(new BulkheadClearedError(this.name));
-      }
-    }
+    this.#refuseQueue('cleared', () => new BulkheadClearedError(this.name));
   }
 
-  async close(): Promise<void> {
+  async close(options?: BulkheadCloseOptions): Promise<void> {
+    const { drain, deadlineMs, signal } = parseDrain('bulkhead.close', options);
     this.#closed = true;
-    this.clear();
+    if (drain) {
+      const isIdle = (): boolean => this.#active === 0 && this.#queued === 0;
+      await this.#idle.wait(this.#options.clock, deadlineMs, signal, isIdle);
+    }
+    this.#refuseQueue('closed', () => new BulkheadClosedError(this.name));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #refuseQueue(reason: 'cleared' | 'closed', error: () => Error): void {
+    for (const priority of priorities) {
+      const queue = this.#queues[priority];
+      for (let call = queue.shift(); call !== undefined; call = queue.shift()) {
+        this.#countDeparture();
+        this.#emitRejected(reason);
+        call.refuse(error());
+      }
+    }
   }
 
   #hasFreeSlot(): boolean {
@@ -178,6 +217,7 @@ class QueueingBulkhead implements Bulkhead {
     const weight = this.#completed === 1 ? 1 : LATEST_WEIGHT;
     this.#avgExecutionMs += (tookMs - this.#avgExecutionMs) * weight;
     if (this.#queued > 0) this.#admitNext();
+    if (this.#closed) this.#idle.check();
   }
 
   #releaseFor(startMs: number): Release {
@@ -191,24 +231,39 @@ class QueueingBulkhead implements Bulkhead {
 
   async #run<T>(
     fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
-    signal: AbortSignal | undefined,
+    options: (BulkheadCallOptions & LateValueOptions<T>) | undefined,
     startMs: number,
   ): Promise<T> {
+    const signal = options?.signal;
+    if (signal !== undefined) return this.#runUntilAborted(fn, signal, options, startMs);
     try {
-      // The signal may have aborted since the call got its slot.
-      signal?.throwIfAborted();
-      return await fn(signal);
+      return await fn(undefined);
     } finally {
       this.#end(startMs);
     }
   }
 
+  #runUntilAborted<T>(
+    fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
+    signal: AbortSignal,
+    options: LateValueOptions<T> | undefined,
+    startMs: number,
+  ): Promise<T> {
+    const inSlot = async (): Promise<T> => {
+      try {
+        // The signal may have aborted since the call got its slot.
+        signal.throwIfAborted();
+        return await fn(signal);
+      } finally {
+        this.#end(startMs);
+      }
+    };
+    return untilAborted(inSlot, signal, options);
+  }
+
   /** Puts a call that found no free slot into its queue. Resolves when it has a slot. */
   #enqueue(options: BulkheadCallOptions | undefined): Promise<number> {
-    const priority =
-      options?.priority === undefined
-        ? 'normal'
-        : priorityRule.parse(options.priority, 'priority', 'bulkhead.acquire');
+    const priority = options?.priority ?? 'normal';
     if (this.#closed) {
       this.#emitRejected('closed');
       throw new BulkheadClosedError(this.name);
@@ -255,7 +310,10 @@ class QueueingBulkhead implements Bulkhead {
   }
 
   #armExpiry(): void {
-    if (this.#expiry !== undefined) return;
+    if (this.#expiry !== undefined) {
+      this.#expiry.rearm?.();
+      return;
+    }
     const { clock } = this.#options;
     let dueMs = Infinity;
     for (const priority of priorities) {
@@ -263,13 +321,14 @@ class QueueingBulkhead implements Bulkhead {
     }
     if (dueMs === Infinity) return;
     const delayMs = Math.max(0, dueMs - clock.now());
-    this.#expiry = clock.schedule(delayMs, () => this.#expire(), { holdsProcess: false });
+    this.#expiry = clock.schedule(delayMs, () => this.#expire(dueMs), { holdsProcess: false });
   }
 
-  #expire(): void {
+  /** @param firedMs the time for which the timer was armed; it counts, whatever a faked clock reads. */
+  #expire(firedMs: number): void {
     const { clock, queueTimeoutMs } = this.#options;
     this.#expiry = undefined;
-    const nowMs = clock.now();
+    const nowMs = Math.max(clock.now(), firedMs);
     for (const priority of priorities) {
       const queue = this.#queues[priority];
       while ((queue.first?.deadlineMs ?? Infinity) <= nowMs) {

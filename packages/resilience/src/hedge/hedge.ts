@@ -1,5 +1,8 @@
-import { type CallBudget, createRetryBudget } from '../retry/retry-budget.ts';
+import { checkCall } from '../check-call.ts';
+import { whenDecided } from '../decision.ts';
+import { type CallBudget, createRetryBudget, safeBudget } from '../retry/retry-budget.ts';
 import {
+  callSafely,
   type Clock,
   objectWith,
   HoldfastError,
@@ -13,8 +16,10 @@ import {
   systemClock,
   type Timer,
 } from '@holdfast/foundation';
+import { type FailedHedge, failureOfHedge } from './hedge-failed-error.ts';
 import { LatencyQuantile } from './latency-quantile.ts';
 
+/** Options of `createHedge`. All times in milliseconds. */
 export interface HedgeOptions {
   /**
    * How long to wait for a success before the next attempt starts, in milliseconds. If it is left out, `quantile`
@@ -31,9 +36,11 @@ export interface HedgeOptions {
   maxHedges?: number;
   /** The allowance for hedges, best shared with the retries. By default one hedge for ten calls. */
   budget?: CallBudget;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
+/** What a hedge has started and won, read at any time. */
 export interface HedgeStats {
   readonly callCount: number;
   /** Additional attempts started. */
@@ -55,16 +62,30 @@ export class HedgeLostError extends HoldfastError {
   }
 }
 
+/** Options of one call through a hedge. */
+export interface HedgeCallOptions<T = unknown> {
+  /** An abort rejects the call at once with the signal's own reason, and aborts every attempt. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Receives the value of an attempt that lost against another, or that arrives after an abort, such as a connection
+   * to close.
+   */
+  readonly onDiscarded?: ((value: T) => unknown) | undefined;
+}
+
 /**
  * Starts another attempt when the first one is slow, takes the first result and aborts the other attempts. Only
- * for calls that may be made twice. A failed attempt is not repeated, `retry` does that; the call rejects with
- * the first failure when every started attempt has failed.
+ * for calls that may be made twice. A failed attempt is not repeated, `retry` does that; the call rejects
+ * when every started attempt has failed.
  */
 export interface Hedge {
-  /** @throws the first failure, or the signal's own reason as soon as it aborts. */
+  /**
+   * @throws the failure of the only attempt; HedgeFailedError when several failed; the signal's own reason as soon as it
+   * aborts.
+   */
   execute<T>(
     fn: (signal: AbortSignal, attemptNumber: number) => T | PromiseLike<T>,
-    options?: { signal?: AbortSignal | undefined },
+    options?: HedgeCallOptions<T>,
   ): Promise<T>;
   getStats(): HedgeStats;
 }
@@ -79,7 +100,10 @@ const schema = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
-/** @throws InvalidOptionError */
+/**
+ * Starts another attempt when the first takes unusually long, and takes the first success.
+ * @throws InvalidOptionError
+ */
 export function createHedge(options?: HedgeOptions): Hedge {
   const resolved = parseOptions('createHedge', schema, options);
   if (resolved.delayMs !== undefined && resolved.quantile !== undefined) {
@@ -107,19 +131,23 @@ class BudgetedHedge implements Hedge {
     this.#options = options;
     this.clock = clock;
     this.maxHedges = maxHedges;
-    this.budget = options.budget ?? createRetryBudget({ clock });
+    this.budget =
+      options.budget === undefined
+        ? createRetryBudget({ clock })
+        : safeBudget('hedge', options.budget);
     if (delayMs === undefined) {
       this.latencies = new LatencyQuantile(quantile ?? 0.95, windowMs, clock);
     }
   }
 
-  async execute<T>(fn: HedgeWork<T>, options?: { signal?: AbortSignal | undefined }): Promise<T> {
+  async execute<T>(fn: HedgeWork<T>, options?: HedgeCallOptions<T>): Promise<T> {
+    checkCall('hedge.execute', fn, options);
     const signal = options?.signal;
     signal?.throwIfAborted();
     this.#calls += 1;
     this.budget.deposit();
     return new Promise((resolve, reject) => {
-      new HedgedCall(this, fn, signal, resolve, reject).start();
+      new HedgedCall(this, fn, options, resolve, reject).start();
     });
   }
 
@@ -147,17 +175,17 @@ class HedgedCall<T> {
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: unknown) => void;
   readonly #startMs: number;
+  readonly #onDiscarded: ((value: T) => unknown) | undefined;
   readonly #attempts: AbortController[] = [];
   readonly #removeAbortListener: () => void;
-  #failures = 0;
-  #firstFailure: unknown;
+  readonly #failed: FailedHedge[] = [];
   #settled = false;
   #timer: Timer | undefined;
 
   constructor(
     hedge: BudgetedHedge,
     fn: HedgeWork<T>,
-    signal: AbortSignal | undefined,
+    options: HedgeCallOptions<T> | undefined,
     resolve: (value: T) => void,
     reject: (error: unknown) => void,
   ) {
@@ -166,6 +194,8 @@ class HedgedCall<T> {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#startMs = hedge.clock.now();
+    this.#onDiscarded = options?.onDiscarded;
+    const signal = options?.signal;
     this.#removeAbortListener = onAbort(signal, () => {
       this.#end();
       reject(signal?.reason);
@@ -185,8 +215,11 @@ class HedgedCall<T> {
     try {
       const value = await this.#fn(controller.signal, attemptNumber);
       if (!this.#settled) this.#succeed(value, controller, attemptNumber);
+      else if (this.#onDiscarded !== undefined) {
+        callSafely('onDiscarded', this.#onDiscarded, value);
+      }
     } catch (error) {
-      if (!this.#settled) this.#fail(error);
+      if (!this.#settled) this.#fail({ attemptNumber, error });
     }
   }
 
@@ -203,12 +236,11 @@ class HedgedCall<T> {
     for (const attempt of this.#attempts) if (attempt !== winner) attempt.abort(reason);
   }
 
-  #fail(error: unknown): void {
-    if (this.#failures === 0) this.#firstFailure = error;
-    this.#failures += 1;
-    if (this.#failures < this.#attempts.length) return;
+  #fail(failure: FailedHedge): void {
+    this.#failed.push(failure);
+    if (this.#failed.length < this.#attempts.length) return;
     this.#end();
-    this.#reject(this.#firstFailure);
+    this.#reject(failureOfHedge(this.#failed));
   }
 
   /** The call is settled: removes timer and listener. */
@@ -227,7 +259,12 @@ class HedgedCall<T> {
   }
 
   #startHedge(): void {
-    if (!this.#hedge.budget.tryWithdraw()) {
+    whenDecided(this.#hedge.budget.tryWithdraw(), (granted) => this.#hedgeIf(granted));
+  }
+
+  #hedgeIf(granted: boolean): void {
+    if (this.#settled) return;
+    if (!granted) {
       this.#hedge.refused += 1;
       return;
     }

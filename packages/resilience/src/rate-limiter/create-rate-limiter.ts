@@ -1,3 +1,4 @@
+import { WORK_OPTIONS, checkCall, checkCallOptions } from '../check-call.ts';
 import {
   type Clock,
   type Emitter,
@@ -15,17 +16,20 @@ import {
   parseOptions,
   string,
   systemClock,
+  Waiter,
 } from '@holdfast/foundation';
 import { resolved, withoutStack } from '../cheap-errors.ts';
-import { Waiter } from '../waiter.ts';
+import { type NameFirst, nameFirst } from '../name-first.ts';
+import { type LateValueOptions, untilAborted } from '../until-aborted.ts';
 import { RateLimitedError, RateLimiterClosedError } from './rate-limiter-errors.ts';
-import type {
-  Quota,
-  RateLimiter,
-  RateLimiterEvents,
-  RateLimiterOptions,
-  RateLimiterStats,
-  TokenOptions,
+import {
+  type Quota,
+  type RateLimiter,
+  type RateLimiterEvents,
+  type RateLimiterOptions,
+  type RateLimiterStats,
+  type TokenOptions,
+  rateLimiterEventKinds,
 } from './rate-limiter.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -55,6 +59,9 @@ class TokenWaiter extends Waiter<void> {
   }
 }
 
+/** A timer that fires less than this early has counted whole milliseconds; one that fires earlier is faked. */
+const EARLY_MS = 1;
+
 const waitRule = integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 });
 /** The rate is from one token in thirty years to one each nanosecond. */
 const quotaSchema = {
@@ -70,31 +77,51 @@ const schema = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
-/** @throws InvalidOptionError */
-export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
-  return createStackRateLimiter(options);
+/**
+ * A token bucket: so many calls a second, and bursts up to its size.
+ * @throws InvalidOptionError
+ */
+export function createRateLimiter(options: RateLimiterOptions): RateLimiter;
+export function createRateLimiter(
+  name: string,
+  options: NameFirst<RateLimiterOptions>,
+): RateLimiter;
+export function createRateLimiter(
+  first: string | RateLimiterOptions,
+  second?: NameFirst<RateLimiterOptions>,
+): RateLimiter {
+  return createStackRateLimiter(nameFirst<RateLimiterOptions>('createRateLimiter', first, second));
 }
 
 /** @throws InvalidOptionError */
-export function createStackRateLimiter(options: RateLimiterOptions): StackRateLimiter {
+export function createStackRateLimiter(options: RateLimiterOptions | undefined): StackRateLimiter {
   const resolvedOptions = parseOptions('createRateLimiter', schema, options);
   const { sustained } = resolvedOptions;
   if (sustained !== undefined) assertSustainedIsSlower(resolvedOptions, sustained);
   return new TokenBucketLimiter(resolvedOptions);
 }
 
+const NO_OPTIONS: TokenOptions = {};
+const TOKEN_OPTIONS = ['signal', 'maxWaitMs'];
+const RUN_OPTIONS = [...WORK_OPTIONS, 'maxWaitMs', 'tokens'];
+
 class TokenBucketLimiter implements StackRateLimiter {
   readonly name: string;
   readonly on: Subscribe<RateLimiterEvents>;
   readonly #options: ResolvedOptions<typeof schema>;
-  readonly #emitter: Emitter<RateLimiterEvents> = createEmitter('holdfast:rate-limiter');
+  readonly #emitter: Emitter<RateLimiterEvents> = createEmitter(
+    'holdfast:rate-limiter',
+    rateLimiterEventKinds,
+  );
   readonly #bucket: TokenBucket;
   readonly #sustained: TokenBucket | undefined;
   readonly #queue = new LinkedList<TokenWaiter>();
   readonly #onLeave = (waiter: TokenWaiter): void => {
+    const wasFirst = this.#queue.first === waiter;
     if (!this.#queue.remove(waiter)) return;
     this.#queuedTokens -= waiter.tokens;
-    this.#admitDue();
+    // Only the first decides when the queue moves on.
+    if (wasFirst) this.#admitDue();
   };
   #queuedTokens = 0;
   #granted = 0;
@@ -126,7 +153,16 @@ class TokenBucketLimiter implements StackRateLimiter {
     return taken;
   }
 
-  async acquire(tokens = 1, options: TokenOptions = {}): Promise<void> {
+  acquire(tokens = 1, options: TokenOptions = NO_OPTIONS): Promise<void> {
+    try {
+      if (options !== NO_OPTIONS) checkCallOptions('rateLimiter.acquire', options, TOKEN_OPTIONS);
+      return this.#acquire(tokens, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #acquire(tokens: number, options: TokenOptions): Promise<void> {
     this.#check(tokens, 'acquire');
     const { signal } = options;
     const maxWaitMs =
@@ -155,11 +191,14 @@ class TokenBucketLimiter implements StackRateLimiter {
 
   async execute<T>(
     fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
-    options?: TokenOptions & { tokens?: number | undefined },
+    options?: TokenOptions & LateValueOptions<T> & { tokens?: number | undefined },
   ): Promise<T> {
-    await this.acquire(options?.tokens, options);
-    options?.signal?.throwIfAborted();
-    return fn(options?.signal);
+    checkCall('rateLimiter.execute', fn, options, RUN_OPTIONS);
+    await this.#acquire(options?.tokens ?? 1, options ?? NO_OPTIONS);
+    const signal = options?.signal;
+    if (signal === undefined) return fn(signal);
+    signal.throwIfAborted();
+    return untilAborted(fn, signal, options);
   }
 
   retryAfterMs(tokens = 1): number {
@@ -222,6 +261,7 @@ class TokenBucketLimiter implements StackRateLimiter {
     this.#queue.append(waiter);
     this.#queuedTokens += tokens;
     if (this.#queue.size === 1) this.#armRefill();
+    else this.#refill?.rearm?.();
     return waiter.promise;
   }
 
@@ -232,12 +272,15 @@ class TokenBucketLimiter implements StackRateLimiter {
     this.#refill = undefined;
     const { first } = this.#queue;
     if (first === undefined) return;
-    const delayMs = this.#waitMs(first.tokens, clock.now());
-    this.#refill = clock.schedule(delayMs, () => this.#admitDue());
+    const nowMs = clock.now();
+    const delayMs = this.#waitMs(first.tokens, nowMs);
+    this.#refill = clock.schedule(delayMs, () => this.#admitDue(nowMs + delayMs));
   }
 
-  #admitDue(): void {
-    const nowMs = this.#options.clock.now();
+  /** @param firedMs the time for which the timer was armed; it counts, whatever a faked clock reads. */
+  #admitDue(firedMs = -Infinity): void {
+    const readMs = this.#options.clock.now();
+    const nowMs = firedMs - readMs < EARLY_MS ? readMs : firedMs;
     let { first } = this.#queue;
     while (first !== undefined && this.#waitMs(first.tokens, nowMs) === 0) {
       this.#queue.shift();

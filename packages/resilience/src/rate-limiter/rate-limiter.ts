@@ -1,4 +1,5 @@
-import type { Clock, Subscribe } from '@holdfast/foundation';
+import type { Clock, Subscribe, EventKinds } from '@holdfast/foundation';
+import type { LateValueOptions } from '../until-aborted.ts';
 
 /** The size of a bucket, and how fast it refills. */
 export interface Quota {
@@ -8,6 +9,7 @@ export interface Quota {
   refillRate: number;
 }
 
+/** Options of `createRateLimiter`. All times in milliseconds. */
 export interface RateLimiterOptions extends Quota {
   /** Appears in errors and events. Default `rate-limiter`. */
   name?: string;
@@ -20,9 +22,11 @@ export interface RateLimiterOptions extends Quota {
   maxWaitMs?: number;
   /** How many calls wait for tokens; further calls are refused. Default 1 000. */
   maxQueueSize?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
+/** Options of one wait for tokens. */
 export interface TokenOptions {
   /** An abort removes the call from the queue at once; it rejects with the signal's own reason. */
   signal?: AbortSignal | undefined;
@@ -30,6 +34,7 @@ export interface TokenOptions {
   maxWaitMs?: number | undefined;
 }
 
+/** What a rate limiter has, holds and has granted, read at any time. */
 export interface RateLimiterStats {
   /** Whole tokens that are available now. */
   readonly availableTokens: number;
@@ -42,9 +47,12 @@ export interface RateLimiterStats {
   readonly refillRate: number;
 }
 
+/** The events of a rate limiter, by name. */
 export interface RateLimiterEvents {
   rejected: { name: string; tokens: number; retryAfterMs: number };
 }
+
+export const rateLimiterEventKinds: EventKinds<RateLimiterEvents> = { rejected: true };
 
 /**
  * Limits how often calls start. Waiting calls are served first come, first served; a new call never takes
@@ -60,10 +68,10 @@ export interface RateLimiter {
    * @throws RateLimitedError, RateLimiterClosedError, InvalidOptionError, or the signal's own reason.
    */
   acquire(tokens?: number, options?: TokenOptions): Promise<void>;
-  /** Calls `fn` once a token is taken. Rejects like `acquire`. */
+  /** Calls `fn` once a token is taken. Rejects like `acquire`, also when the signal aborts while `fn` runs. */
   execute<T>(
     fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
-    options?: TokenOptions & { tokens?: number | undefined },
+    options?: TokenOptions & LateValueOptions<T> & { tokens?: number | undefined },
   ): Promise<T>;
   /** How long a call that arrives now would wait, in milliseconds; 0 if not at all. */
   retryAfterMs(tokens?: number): number;

@@ -1,13 +1,15 @@
 import { type Clock, objectWith, number, parseOptions, systemClock } from '@holdfast/foundation';
+import { decide, warnOnce, yesOrNo } from '../decision.ts';
 
 /** The part of a budget that a policy needs to spend extra calls from a shared allowance. */
 export interface CallBudget {
   /** A first attempt was made: it earns a share of an extra call. */
   deposit(): void;
-  /** Takes one extra call from the allowance; `false` when it is spent. */
-  tryWithdraw(): boolean;
+  /** Takes one extra call from the allowance; `false` when it is spent. A promise is awaited. */
+  tryWithdraw(): boolean | Promise<boolean>;
 }
 
+/** Options of `createRetryBudget`. */
 export interface RetryBudgetOptions {
   /** Extra calls earned by each first attempt, 0 to 1. Default 0.1: one retry for ten calls. */
   retryRatio?: number;
@@ -15,9 +17,11 @@ export interface RetryBudgetOptions {
   maxSavedRetries?: number;
   /** Extra calls earned by time alone, so that rare calls may be retried. Default 1. */
   minRetriesPerSecond?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
+/** What a budget has left and what it was asked for, read at any time. */
 export interface RetryBudgetStats {
   /** Extra calls that are available now. */
   readonly available: number;
@@ -27,8 +31,21 @@ export interface RetryBudgetStats {
 
 /** An allowance of retries and hedges, shared by the calls that may overload the same dependency. */
 export interface RetryBudget extends CallBudget {
+  tryWithdraw(): boolean;
   getStats(): RetryBudgetStats;
 }
+
+/** A user's budget, which grants no extra call when it fails, and whose errors are only warnings. */
+export function safeBudget(name: string, budget: CallBudget): CallBudget {
+  const warn = warnOnce(`${name}: budget`);
+  const granted = yesOrNo(false);
+  return {
+    deposit: () => void decide(warn, ignored, () => budget.deposit()),
+    tryWithdraw: () => decide(warn, granted, () => budget.tryWithdraw()),
+  };
+}
+
+const ignored = { permitted: 'anything', parse: () => true, otherwise: true };
 
 const schema = {
   retryRatio: number({ min: 0, max: 1, default: 0.1 }),

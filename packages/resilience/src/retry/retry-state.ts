@@ -1,8 +1,13 @@
-import { type Emitter, retryAfterMsOf } from '@holdfast/foundation';
+import { type Backoff, type Emitter, retryAfterMsOf, type EventKinds } from '@holdfast/foundation';
 import { type ExhaustedBy, type FailedAttempt, RetryExhaustedError } from './retry-errors.ts';
+import { decisiveErrorsOf, strictest } from '../classify/decisive-errors.ts';
+import { kindOf } from '../classify/transient.ts';
 import type { ResolvedRetryOptions } from './retry-options.ts';
+import { RetrySchedule, backoffOf } from './retry-schedule.ts';
+import { type WarnOnce, warnOnce } from '../decision.ts';
 import { TimeoutError } from '../timeout/timeout.ts';
 
+/** The events of a retry, by name. */
 export interface RetryEvents {
   /** An attempt failed and another will be made in `nextDelayMs`. */
   retrying: FailedAttempt & { readonly name: string; readonly nextDelayMs: number };
@@ -10,6 +15,9 @@ export interface RetryEvents {
   exhausted: { readonly name: string; readonly error: RetryExhaustedError };
 }
 
+export const retryEventKinds: EventKinds<RetryEvents> = { retrying: true, exhausted: true };
+
+/** What a retry has counted since it was made, read at any time. */
 export interface RetryStats {
   readonly calls: number;
   /** First attempts included. */
@@ -23,7 +31,7 @@ export interface RetryStats {
 }
 
 /** The consequence of a failed attempt: another one after a delay, or the error for the caller. */
-type NextStep =
+export type NextStep =
   | { readonly kind: 'retry'; readonly delayMs: number }
   | { readonly kind: 'fail'; readonly error: unknown };
 
@@ -37,17 +45,25 @@ export class RetryCounters {
   retrySuccesses = 0;
   exhausted = 0;
   budgetRefusals = 0;
+  #warnOfSchedule: WarnOnce | undefined;
+  #backoff: Backoff | undefined;
 
   constructor(options: ResolvedRetryOptions, emitter: Emitter<RetryEvents>) {
     this.options = options;
     this.emitter = emitter;
   }
 
+  createSchedule(): RetrySchedule {
+    this.#warnOfSchedule ??= warnOnce(`${this.options.name}: backoff.delays`);
+    this.#backoff ??= backoffOf(this.options);
+    return new RetrySchedule(this.#backoff, this.options.random, this.#warnOfSchedule);
+  }
+
   /** A new call has begun its first attempt. */
   begin(): void {
     this.calls += 1;
     this.attempts += 1;
-    this.options.budget.deposit();
+    this.options.budget?.deposit();
   }
 
   succeeded(attemptNumber: number): void {
@@ -66,9 +82,13 @@ export class RetryState {
   readonly #counters: RetryCounters;
   readonly #endMs: number;
   readonly #failed: FailedAttempt[] = [];
-  #delays: Iterator<number, never> | undefined;
+  #schedule: RetrySchedule | undefined;
   #attemptNumber = 1;
   #delayMs = 0;
+  /** The total time has ended, perhaps while a user's function was awaited. */
+  #isOver = false;
+  /** A failure about which a user's function has not decided yet. */
+  #undecided: { readonly error: unknown } | undefined;
 
   /** @param endMs when the total time ends, on the monotonic clock. */
   constructor(counters: RetryCounters, endMs: number) {
@@ -81,14 +101,47 @@ export class RetryState {
     return this.#attemptNumber;
   }
 
-  /** The running attempt has failed. */
-  next(error: unknown): NextStep {
-    const { clock } = this.#counters.options;
-    const retryable = this.#record(error);
-    if (!retryable) return { kind: 'fail', error };
-    const delayMs = this.#delayAfter(error);
-    const limit = this.#limitReached(clock.now() + delayMs >= this.#endMs);
-    if (limit !== undefined) return { kind: 'fail', error: this.#exhaustedBy(limit) };
+  /** The running attempt has failed. A promise only where a user's function returns one. */
+  next(failure: unknown): NextStep | Promise<NextStep> {
+    const retryable = this.#counters.options.retryableErrors.isRetryable(
+      failure,
+      this.#attemptNumber,
+    );
+    if (typeof retryable === 'boolean') return this.#stepAfter(failure, retryable);
+    this.#undecided = { error: failure };
+    return retryable.then((decided) => this.#stepAfter(failure, decided));
+  }
+
+  /** The attempt that was to follow has been refused before it was started. */
+  refused(refusal: unknown): RetryExhaustedError {
+    this.#add(false, refusal);
+    return this.#errorOf('refused');
+  }
+
+  #stepAfter(failure: unknown, retryable: boolean): NextStep | Promise<NextStep> {
+    const { clock, maxAttempts, budget } = this.#counters.options;
+    // The error of the call is made already.
+    if (this.#isOver) return { kind: 'fail', error: failure };
+    this.#undecided = undefined;
+    this.#add(retryable, failure);
+    if (!retryable) return { kind: 'fail', error: this.#notRetryable(failure) };
+    if (this.#attemptNumber >= maxAttempts) return this.#exhausted('attempts');
+    const delayMs = this.#delayAfter(failure);
+    if (clock.now() + delayMs >= this.#endMs) return this.#exhausted('time');
+    const granted = budget === undefined || budget.tryWithdraw();
+    if (typeof granted === 'boolean') return this.#retryIf(granted, delayMs);
+    return granted.then((decided) => this.#retryIf(decided, delayMs));
+  }
+
+  /** The failure of a first attempt is that of the call; after others it must not hide what they came to. */
+  #notRetryable(failure: unknown): unknown {
+    if (this.#failed.length === 1) return failure;
+    return this.#errorOf(kindOf(failure) === 'refused' ? 'refused' : 'not-retryable');
+  }
+
+  #retryIf(granted: boolean, delayMs: number): NextStep {
+    if (this.#isOver) return { kind: 'fail', error: this.#failed.at(-1)?.error };
+    if (!granted) return this.#exhausted('budget');
     this.#emitRetrying(delayMs);
     this.#delayMs = delayMs;
     this.#attemptNumber += 1;
@@ -96,18 +149,19 @@ export class RetryState {
     return { kind: 'retry', delayMs };
   }
 
-  /** The total time has ended while an attempt ran: returns the error of the call. */
-  timedOut(): RetryExhaustedError {
-    const { name, timeoutMs } = this.#counters.options;
-    this.#add(true, new TimeoutError(name, timeoutMs));
-    return this.#exhaustedBy('time');
+  #exhausted(limit: ExhaustedBy): NextStep {
+    return { kind: 'fail', error: this.#exhaustedBy(limit) };
   }
 
-  /** Records the failure; returns whether it is retryable. */
-  #record(error: unknown): boolean {
-    const retryable = this.#isRetryable(error);
-    this.#add(retryable, error);
-    return retryable;
+  /** The total time has ended while an attempt ran, or a decision about it: returns the error of the call. */
+  timedOut(): RetryExhaustedError {
+    const { name, timeoutMs } = this.#counters.options;
+    this.#isOver = true;
+    if (this.#undecided !== undefined) this.#add(false, this.#undecided.error);
+    else if (this.#failed.at(-1)?.attemptNumber !== this.#attemptNumber) {
+      this.#add(true, new TimeoutError(name, timeoutMs));
+    }
+    return this.#exhaustedBy('time');
   }
 
   #add(retryable: boolean, error: unknown): void {
@@ -115,42 +169,37 @@ export class RetryState {
     this.#failed.push({ attemptNumber, delayMs: this.#delayMs, retryable, error });
   }
 
-  /** A user's test that throws must not hide the failure. */
-  #isRetryable(error: unknown): boolean {
-    const { name, isRetryable } = this.#counters.options;
-    try {
-      return isRetryable(error, this.#attemptNumber);
-    } catch (thrown) {
-      process.emitWarning(`${name}: retryableErrors threw: ${String(thrown)}`);
-      return false;
-    }
-  }
-
   /** A `Retry-After` counts when it is longer than the schedule, up to a limit and with jitter. */
   #delayAfter(error: unknown): number {
-    const { backoff, clock, maxRetryAfterMs, jitterFactor, random } = this.#counters.options;
-    this.#delays ??= backoff.delays(random);
-    const scheduledMs = this.#delays.next().value;
-    const requestedMs = retryAfterMsOf(error, clock.epochMs());
+    const { maxRetryAfterMs, jitterFactor, random } = this.#counters.options;
+    this.#schedule ??= this.#counters.createSchedule();
+    const scheduledMs = this.#schedule.nextMs();
+    const requestedMs = this.#requestedMs(error);
     if (requestedMs === undefined) return scheduledMs;
     const grantedMs = Math.min(requestedMs, maxRetryAfterMs);
     return Math.max(scheduledMs, Math.ceil(grantedMs * (1 + jitterFactor * random())));
   }
 
-  #limitReached(isTooLate: boolean): ExhaustedBy | undefined {
-    const { maxAttempts, budget } = this.#counters.options;
-    if (this.#attemptNumber >= maxAttempts) return 'attempts';
-    if (isTooLate) return 'time';
-    return budget.tryWithdraw() ? undefined : 'budget';
+  /** Also of an error that is deeper, or on another branch, than the chain that is searched. */
+  #requestedMs(error: unknown): number | undefined {
+    const epochMs = this.#counters.options.clock.epochMs();
+    return (
+      retryAfterMsOf(error, epochMs) ??
+      retryAfterMsOf(strictest(decisiveErrorsOf(error))?.error, epochMs)
+    );
   }
 
   #exhaustedBy(limit: ExhaustedBy): RetryExhaustedError {
     const { name } = this.#counters.options;
-    const error = new RetryExhaustedError(name, this.#failed, limit);
+    const error = this.#errorOf(limit);
     this.#counters.exhausted += 1;
     if (limit === 'budget') this.#counters.budgetRefusals += 1;
     this.#counters.emitter.emit('exhausted', { name, error });
     return error;
+  }
+
+  #errorOf(endedBy: ExhaustedBy): RetryExhaustedError {
+    return new RetryExhaustedError(this.#counters.options.name, this.#failed, endedBy);
   }
 
   #emitRetrying(nextDelayMs: number): void {

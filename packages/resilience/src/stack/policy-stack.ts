@@ -1,20 +1,44 @@
-import type { ExecutingCircuit } from '../breaker/executing-circuit.ts';
 import type { CircuitBreaker } from '../breaker/circuit-breaker.ts';
 import type { KeyedCircuitBreakers } from '../breaker/keyed-circuit-breakers.ts';
-import { InvalidOptionError, sleep } from '@holdfast/foundation';
-import type { Aborted, CallOutcome, Failed, Refused } from '../call-outcome.ts';
-import type { FallbackCallOptions } from '../fallback/fallback.ts';
-import type { DeferredAbort } from '../timeout/guarded-call.ts';
+import { abortable, withDeadline } from '@holdfast/foundation';
+import type { Aborted, CallOutcome, Refused } from '../call-outcome.ts';
+import { type WarnOnce, warnOnce } from '../decision.ts';
+import { IdleWait, parseDrain } from '../drain.ts';
+import type { Substitute } from '../fallback/fallback.ts';
+import { type NameFirst, nameFirst } from '../name-first.ts';
 import type { RateLimiter } from '../rate-limiter/rate-limiter.ts';
-import { RetryState, type RetryCounters } from '../retry/retry-state.ts';
-import type { ResilienceStack, StackOutcome, StackStats, StackWork } from './resilience-stack.ts';
+import type { RetryCounters } from '../retry/retry-state.ts';
+import type {
+  ResilienceStack,
+  StackCallOptions,
+  StackCloseOptions,
+  StackOutcome,
+  StackStats,
+  StackWork,
+} from './resilience-stack.ts';
+import { checkedWork } from './call-arguments.ts';
 import { StackAttempts, type StackCall, notStarted } from './stack-attempts.ts';
-import { type HealthState, assessHealth } from './stack-health.ts';
+import { closedOutcome } from './stack-closed-error.ts';
+import { StackRetries, abortIfLate, errorOf, retriable } from './stack-retries.ts';
+import { TimeoutError } from '../timeout/timeout.ts';
+import { CLOSED_HEALTH, type HealthState, assessHealth } from './stack-health.ts';
 import { type ResilienceStackOptions, type StackDeps, createStackDeps } from './stack-options.ts';
 
-/** @throws InvalidOptionError */
-export function createResilienceStack(options: ResilienceStackOptions = {}): ResilienceStack {
-  return new PolicyStack(createStackDeps(options));
+/**
+ * Puts the policies in their fixed order around calls; a policy that is not configured is left out.
+ * @throws InvalidOptionError
+ */
+export function createResilienceStack(options?: ResilienceStackOptions): ResilienceStack;
+export function createResilienceStack(
+  name: string,
+  options?: NameFirst<ResilienceStackOptions>,
+): ResilienceStack;
+export function createResilienceStack(
+  first?: string | ResilienceStackOptions,
+  second?: NameFirst<ResilienceStackOptions>,
+): ResilienceStack {
+  const options = nameFirst<ResilienceStackOptions>('createResilienceStack', first, second);
+  return new PolicyStack(createStackDeps(options ?? {}));
 }
 
 /** The key of calls without a key. */
@@ -27,16 +51,22 @@ const NO_KEY = '';
 class PolicyStack implements ResilienceStack {
   readonly #deps: StackDeps;
   readonly #attempts: StackAttempts;
+  readonly #retries: StackRetries;
   #calls = 0;
   #successes = 0;
   #failures = 0;
   #refusals = 0;
   #aborts = 0;
   #substitutes = 0;
+  #isClosed = false;
+  readonly #idle = new IdleWait();
+  readonly #warnOfFallback: WarnOnce;
 
   constructor(deps: StackDeps) {
     this.#deps = deps;
     this.#attempts = new StackAttempts(deps);
+    this.#retries = new StackRetries(deps, this.#attempts);
+    this.#warnOfFallback = warnOnce(`${deps.name}: fallback`);
   }
 
   get name(): string {
@@ -46,23 +76,23 @@ class PolicyStack implements ResilienceStack {
   execute<T, F = never>(
     key: string,
     work: StackWork<T>,
-    options?: FallbackCallOptions<T, F>,
+    options?: StackCallOptions<T, F>,
   ): Promise<T | F>;
-  execute<T, F = never>(work: StackWork<T>, options?: FallbackCallOptions<T, F>): Promise<T | F>;
+  execute<T, F = never>(work: StackWork<T>, options?: StackCallOptions<T, F>): Promise<T | F>;
   async execute<T, F>(
     first: string | StackWork<T>,
-    second?: StackWork<T> | FallbackCallOptions<T, F>,
-    third?: FallbackCallOptions<T, F>,
+    second?: StackWork<T> | StackCallOptions<T, F>,
+    third?: StackCallOptions<T, F>,
   ): Promise<T | F> {
     const options = typeof second === 'function' ? third : second;
-    const call = this.#callOf(first, second, options?.signal);
+    const call = this.#callOf(first, second, options);
     // Awaited even if nothing is pending: an error thrown one microtask later costs half.
     const settling = this.#settle(call, await this.#begin(call));
     const outcome = 'kind' in settling ? settling : await settling;
     if (outcome.kind === 'value') return outcome.value;
     if (outcome.kind === 'aborted') throw outcome.reason;
     const error = errorOf(outcome, call.circuit);
-    const substitute = options && (await this.#deps.fallback.substituteFor(error, options));
+    const substitute = options && (await this.#substituteFor(error, options));
     if (substitute === undefined) throw error;
     this.#substitutes += 1;
     return substitute.value;
@@ -71,19 +101,19 @@ class PolicyStack implements ResilienceStack {
   tryExecute<T, F = never>(
     key: string,
     work: StackWork<T>,
-    options?: FallbackCallOptions<T, F>,
+    options?: StackCallOptions<T, F>,
   ): Promise<StackOutcome<T, F>>;
   tryExecute<T, F = never>(
     work: StackWork<T>,
-    options?: FallbackCallOptions<T, F>,
+    options?: StackCallOptions<T, F>,
   ): Promise<StackOutcome<T, F>>;
   async tryExecute<T, F>(
     first: string | StackWork<T>,
-    second?: StackWork<T> | FallbackCallOptions<T, F>,
-    third?: FallbackCallOptions<T, F>,
+    second?: StackWork<T> | StackCallOptions<T, F>,
+    third?: StackCallOptions<T, F>,
   ): Promise<StackOutcome<T, F>> {
     const options = typeof second === 'function' ? third : second;
-    const call = this.#callOf(first, second, options?.signal);
+    const call = this.#callOf(first, second, options);
     const begun = this.#begin(call);
     const settling = this.#settle(call, 'kind' in begun ? begun : await begun);
     const outcome = 'kind' in settling ? settling : await settling;
@@ -92,12 +122,13 @@ class PolicyStack implements ResilienceStack {
     }
     try {
       const error = errorOf(outcome, call.circuit);
-      const substitute = await this.#deps.fallback.substituteFor(error, options);
+      const substitute = await this.#substituteFor(error, options);
       if (substitute === undefined) return outcome;
       this.#substitutes += 1;
       return { kind: 'substitute', ...substitute };
     } catch (error) {
-      return { kind: 'failure', error };
+      if (options.signal?.aborted === true) return { kind: 'aborted', reason: error };
+      return outcome.kind === 'refused' ? { ...outcome, error } : { kind: 'failure', error };
     }
   }
 
@@ -111,6 +142,7 @@ class PolicyStack implements ResilienceStack {
 
   getHealthState(): HealthState {
     const { circuits, bulkhead } = this.#deps;
+    if (this.#isClosed) return CLOSED_HEALTH;
     return assessHealth(circuits?.getStats(), circuits?.notClosed() ?? [], bulkhead?.getStats());
   }
 
@@ -136,8 +168,19 @@ class PolicyStack implements ResilienceStack {
     this.#deps.circuits?.reset();
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#deps.bulkhead?.close(), this.#deps.rateLimiter?.close()]);
+  async close(options?: StackCloseOptions): Promise<void> {
+    const { drain, deadlineMs, signal } = parseDrain('stack.close', options);
+    const { clock, bulkhead, rateLimiter } = this.#deps;
+    this.#isClosed = true;
+    const endMs = clock.now() + deadlineMs;
+    if (drain) await this.#idle.wait(clock, deadlineMs, signal, () => this.#isIdle());
+    this.#retries.end();
+    // A slot may be taken by the work of a call that timed out or was aborted.
+    const restMs = Math.max(0, Math.floor(endMs - clock.now()));
+    await Promise.all([
+      bulkhead?.close({ drain, deadlineMs: restMs, signal }),
+      rateLimiter?.close(),
+    ]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -147,11 +190,13 @@ class PolicyStack implements ResilienceStack {
   #callOf<T>(
     first: string | StackWork<T>,
     second: unknown,
-    signal: AbortSignal | undefined,
+    options: Pick<StackCallOptions<T>, 'signal' | 'onDiscarded'> | undefined,
   ): StackCall<T> {
-    const work = workOf(first, second);
+    const work = checkedWork(first, second, options);
     const circuit = this.#deps.circuits?.get(typeof first === 'string' ? first : NO_KEY);
-    return { circuit, work, signal, endMs: undefined, abortWork: undefined };
+    const signal = options?.signal;
+    const onDiscarded = options?.onDiscarded;
+    return { circuit, work, signal, onDiscarded, endMs: undefined, abortWork: undefined };
   }
 
   /** The first attempt. Synchronous where possible: a refusal costs no promise. */
@@ -160,6 +205,7 @@ class PolicyStack implements ResilienceStack {
     const { rateLimiter } = this.#deps;
     this.#calls += 1;
     if (signal?.aborted === true) return { kind: 'aborted', reason: signal.reason };
+    if (this.#isClosed) return closedOutcome(this.name);
     if (rateLimiter === undefined || rateLimiter.takeIfAvailable()) return this.#start(call);
     return this.#startLater(call, rateLimiter);
   }
@@ -191,6 +237,14 @@ class PolicyStack implements ResilienceStack {
     return this.#counted(outcome);
   }
 
+  async #retry<T>(
+    call: StackCall<T>,
+    outcome: CallOutcome<T>,
+    retry: RetryCounters,
+  ): Promise<CallOutcome<T>> {
+    return this.#counted(await this.#retries.run(call, outcome, retry));
+  }
+
   async #waitForToken(
     rateLimiter: RateLimiter,
     signal: AbortSignal | undefined,
@@ -199,39 +253,30 @@ class PolicyStack implements ResilienceStack {
       await rateLimiter.acquire(1, { signal });
       return undefined;
     } catch (error) {
-      return notStarted('rate-limiter', error, signal);
+      return notStarted('rate-limiter', error, signal, this.name);
     }
   }
 
-  /** Continues after the first attempt with further attempts. */
-  async #retry<T>(
-    call: StackCall<T>,
-    firstOutcome: CallOutcome<T>,
-    retry: RetryCounters,
-  ): Promise<CallOutcome<T>> {
-    const { clock } = this.#deps;
-    const state = new RetryState(retry, call.endMs ?? clock.now() + retry.options.timeoutMs);
-    let outcome = firstOutcome;
-    let failed = retriable(outcome, retry);
-    while (failed !== undefined) {
-      const error = errorOf(failed, call.circuit);
-      const step = state.next(error);
-      if (step.kind === 'fail') {
-        return this.#counted(
-          step.error === error ? outcome : { kind: 'failure', error: step.error },
-        );
-      }
-      try {
-        await sleep(clock, step.delayMs, call.signal);
-      } catch (reason) {
-        return this.#counted({ kind: 'aborted', reason });
-      }
-      outcome = await this.#attempts.run(call);
-      abortIfLate(call);
-      failed = retriable(outcome, retry);
-    }
-    if (outcome.kind === 'value') retry.succeeded(state.attemptNumber);
-    return this.#counted(outcome);
+  /** Functions of the user that never settle hold the call for `timeoutMs`; then its failure stands. */
+  #substituteFor<T, F>(
+    error: unknown,
+    options: StackCallOptions<T, F>,
+  ): Substitute<T, F> | Promise<Substitute<T, F> | undefined> | undefined {
+    const found = this.#deps.fallback.substituteFor(error, options);
+    if (!(found instanceof Promise)) return found;
+    const { name, clock, timeoutMs } = this.#deps;
+    const late = new TimeoutError(`${name}: fallback`, timeoutMs);
+    return withDeadline(
+      clock,
+      timeoutMs,
+      options.signal,
+      () => late,
+      (within) => abortable(found, within),
+    ).catch((reason: unknown) => {
+      if (reason !== late) throw reason;
+      this.#warnOfFallback(`did not settle within ${timeoutMs} ms`);
+      return undefined;
+    });
   }
 
   #counted<T>(outcome: CallOutcome<T>): CallOutcome<T> {
@@ -249,34 +294,11 @@ class PolicyStack implements ResilienceStack {
         this.#aborts += 1;
         break;
     }
+    if (this.#isClosed) this.#idle.check();
     return outcome;
   }
-}
 
-/** Aborts work whose deadline has expired, in the async context of its own call. */
-function abortIfLate(call: DeferredAbort): void {
-  call.abortWork?.();
-  call.abortWork = undefined;
-}
-
-/** The outcome, if another attempt may follow; a refusal by the rate limiter, outside the retry, is final. */
-function retriable(
-  outcome: CallOutcome<unknown>,
-  { options }: RetryCounters,
-): Failed | Refused | undefined {
-  if (outcome.kind === 'failure') return outcome;
-  if (outcome.kind !== 'refused' || outcome.policy === 'rate-limiter') return undefined;
-  return options.retriesRefusals ? outcome : undefined;
-}
-
-function workOf<T>(first: string | StackWork<T>, second: unknown): StackWork<T>;
-function workOf(first: unknown, second: unknown): unknown {
-  const work = typeof first === 'string' ? second : first;
-  if (typeof work === 'function') return work;
-  throw new InvalidOptionError('stack.execute', 'work', work, 'a function');
-}
-
-/** The error that `execute` throws for an outcome without a value. */
-function errorOf(outcome: Failed | Refused, circuit: ExecutingCircuit | undefined): unknown {
-  return outcome.error ?? (outcome.kind === 'refused' ? circuit?.openError() : undefined);
+  #isIdle(): boolean {
+    return this.#calls === this.#successes + this.#failures + this.#refusals + this.#aborts;
+  }
 }

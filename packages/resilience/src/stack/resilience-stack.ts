@@ -5,7 +5,7 @@ import type {
 } from '../breaker/keyed-circuit-breakers.ts';
 import type { BulkheadStats } from '../bulkhead/bulkhead.ts';
 import type { CallOutcome } from '../call-outcome.ts';
-import type { Substitute, FallbackCallOptions } from '../fallback/fallback.ts';
+import type { FallbackCallOptions, Substitute } from '../fallback/fallback.ts';
 import type { RateLimiterStats } from '../rate-limiter/rate-limiter.ts';
 import type { RetryStats } from '../retry/retry-state.ts';
 import type { HealthState } from './stack-health.ts';
@@ -18,13 +18,30 @@ export type StackOutcome<T, F = never> =
   | CallOutcome<T>
   | ({ readonly kind: 'substitute' } & Substitute<T, F>);
 
+/** The fallbacks of one call, its signal, and what becomes of a value that comes too late. */
+export interface StackCallOptions<T, F = T> extends FallbackCallOptions<T, F> {
+  /** Receives a value that arrives after its attempt has timed out or was aborted, such as a connection to close. */
+  onDiscarded?: ((value: T) => unknown) | undefined;
+}
+
+/** How a stack is closed. */
+export interface StackCloseOptions {
+  /** Lets the calls that were accepted finish, their retries included, for at most `deadlineMs`. Default false. */
+  drain?: boolean;
+  /** How long a drain may take, in milliseconds. Default 10 000. */
+  deadlineMs?: number;
+  /** An abort ends the drain. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What a stack has counted, and the numbers of its policies, read at any time. */
 export interface StackStats {
   readonly name: string;
   readonly calls: number;
   readonly successes: number;
   /** Calls that were started and failed. */
   readonly failures: number;
-  /** Calls of which no attempt, or no further one, was admitted. */
+  /** Calls of which no attempt was started. */
   readonly refusals: number;
   readonly aborts: number;
   /** Failures and refusals that ended with a fallback. */
@@ -49,24 +66,25 @@ export interface ResilienceStack {
   readonly name: string;
   /**
    * Runs the work; resolves with a fallback if the work fails and one is given.
-   * @throws RetryExhaustedError, CircuitOpenError, TimeoutError, the errors of bulkhead and rate limiter, errors of
-   * the work that are not retryable, or the reason of the signal.
+   * @throws CircuitOpenError, the errors of bulkhead and rate limiter and StackClosedError when no attempt was started;
+   * RetryExhaustedError when several were made, of which one may have taken effect; TimeoutError or the error of the
+   * work after one; FallbackThrewError; the reason of the signal.
    */
   execute<T, F = never>(
     key: string,
     work: StackWork<T>,
-    options?: FallbackCallOptions<T, F>,
+    options?: StackCallOptions<T, F>,
   ): Promise<T | F>;
-  execute<T, F = never>(work: StackWork<T>, options?: FallbackCallOptions<T, F>): Promise<T | F>;
+  execute<T, F = never>(work: StackWork<T>, options?: StackCallOptions<T, F>): Promise<T | F>;
   /** As `execute`, but resolves with the outcome instead of throwing. */
   tryExecute<T, F = never>(
     key: string,
     work: StackWork<T>,
-    options?: FallbackCallOptions<T, F>,
+    options?: StackCallOptions<T, F>,
   ): Promise<StackOutcome<T, F>>;
   tryExecute<T, F = never>(
     work: StackWork<T>,
-    options?: FallbackCallOptions<T, F>,
+    options?: StackCallOptions<T, F>,
   ): Promise<StackOutcome<T, F>>;
   /** All circuits, for their events and metrics; `undefined` in a stack without circuits. */
   readonly circuitBreakers: KeyedCircuitBreakers | undefined;
@@ -76,7 +94,11 @@ export interface ResilienceStack {
   getStats(): StackStats;
   /** Closes every circuit and clears their results. */
   reset(): void;
-  /** Refuses waiting and later calls; running calls continue. */
-  close(): Promise<void>;
+  /**
+   * Refuses every later call with StackClosedError. Waiting calls are refused as well, a backoff ends at once, and what
+   * runs continues without a further attempt; or with `drain` all finish: then it resolves when none is left, or at the deadline, after which the calls that still wait are refused.
+   * @throws InvalidOptionError
+   */
+  close(options?: StackCloseOptions): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

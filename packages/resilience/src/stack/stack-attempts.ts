@@ -1,6 +1,7 @@
 import type { ExecutingCircuit } from '../breaker/executing-circuit.ts';
 import { REFUSED } from '../breaker/circuit.ts';
 import type { Bulkhead, Release } from '../bulkhead/bulkhead.ts';
+import { BulkheadClosedError } from '../bulkhead/bulkhead-errors.ts';
 import { DeadlineQueue, isHoldfastError } from '@holdfast/foundation';
 import type { Aborted, CallOutcome, Refused, RefusingPolicy } from '../call-outcome.ts';
 import {
@@ -9,8 +10,10 @@ import {
   ownDeadline,
   startWithDeadline,
 } from '../timeout/guarded-call.ts';
+import { RateLimiterClosedError } from '../rate-limiter/rate-limiter-errors.ts';
 import { TimeoutError } from '../timeout/timeout.ts';
 import type { StackWork } from './resilience-stack.ts';
+import { closedOutcome } from './stack-closed-error.ts';
 import type { StackDeps } from './stack-options.ts';
 
 /** One call of a stack, through all of its attempts. */
@@ -18,6 +21,7 @@ export interface StackCall<T> extends DeferredAbort {
   readonly circuit: ExecutingCircuit | undefined;
   readonly work: StackWork<T>;
   readonly signal: AbortSignal | undefined;
+  readonly onDiscarded: ((value: T) => unknown) | undefined;
   /** When the time for all attempts ends, on the monotonic clock; set when the first one begins. */
   endMs: number | undefined;
 }
@@ -65,7 +69,7 @@ export class StackAttempts {
       release = await bulkhead.acquire({ signal });
     } catch (error) {
       circuit?.recordRelease(generation);
-      return notStarted('bulkhead', error, signal);
+      return notStarted('bulkhead', error, signal, this.#deps.name);
     }
     if (circuit?.isCurrent(generation) === false) {
       // The circuit has changed its state while the call was queued: ask it again.
@@ -106,17 +110,18 @@ export class StackAttempts {
   }
 
   /** The attempt's own timeout, or the rest of the call's total time if less. */
-  #guard(call: StackCall<unknown>, onSettled: Release | undefined): DeadlineCallOptions {
+  #guard<T>(call: StackCall<T>, onSettled: Release | undefined): DeadlineCallOptions<T> {
     const { name, clock, timeoutMs } = this.#deps;
     const nowMs = clock.now();
     const leftMs = Math.max(1, Math.ceil(this.#endMs(call, nowMs) - nowMs));
-    const { signal } = call;
+    const { signal, onDiscarded } = call;
     if (leftMs >= timeoutMs) {
       return {
         signal,
         deadlines: this.#deadlines,
         timedOut: this.#timedOut,
         onSettled,
+        onDiscarded,
         nowMs,
         deferredAbort: call,
       };
@@ -126,6 +131,7 @@ export class StackAttempts {
       deadlines: ownDeadline(clock, leftMs),
       timedOut: () => this.#timeout(name, leftMs),
       onSettled,
+      onDiscarded,
       deferredAbort: call,
     };
   }
@@ -135,19 +141,26 @@ export class StackAttempts {
     return new TimeoutError(name, timeoutMs);
   }
 
-  #endMs(call: StackCall<unknown>, nowMs: number): number {
+  #endMs(call: Pick<StackCall<unknown>, 'endMs'>, nowMs: number): number {
     call.endMs ??= nowMs + (this.#deps.retry?.options.timeoutMs ?? Infinity);
     return call.endMs;
   }
 }
 
-/** The outcome of a call that was refused in, or aborted from, a policy's queue. */
+/**
+ * The outcome of an attempt that was refused in, or aborted from, a policy's queue. Only the close of the stack closes
+ * its parts.
+ */
 export function notStarted(
   policy: RefusingPolicy,
   error: unknown,
   signal: AbortSignal | undefined,
+  stack: string,
 ): Refused | Aborted {
   if (signal?.aborted === true) return { kind: 'aborted', reason: signal.reason };
+  if (error instanceof BulkheadClosedError || error instanceof RateLimiterClosedError) {
+    return closedOutcome(stack);
+  }
   const retryAfterMs = isHoldfastError(error) ? error.retryAfterMs : undefined;
   return retryAfterMs === undefined
     ? { kind: 'refused', policy, error }

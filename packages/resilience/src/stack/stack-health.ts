@@ -2,12 +2,14 @@ import type { CircuitBreakerStats } from '../breaker/circuit-breaker.ts';
 import type { KeyedCircuitBreakersStats } from '../breaker/keyed-circuit-breakers.ts';
 import type { BulkheadStats } from '../bulkhead/bulkhead.ts';
 
+/** `healthy`: all is as it should be. `degraded`: some calls are refused or replaced. `critical`: none get through. */
 export type HealthLevel = 'healthy' | 'degraded' | 'critical';
 
 /** The health of a stack as plain values. */
 export interface HealthState {
   /**
-   * `critical`: half of the circuits or more are not closed, or there is no room for another call.
+   * `critical`: half of the circuits or more are not closed, or there is no room for another call, or the stack is
+   * closed.
    * `degraded`: some circuit is not closed, or calls wait for a slot. `healthy`: neither.
    */
   readonly level: HealthLevel;
@@ -16,6 +18,12 @@ export interface HealthState {
   /** The circuits that are not closed, at most twenty of them. */
   readonly circuits: readonly CircuitBreakerStats[];
 }
+
+export const CLOSED_HEALTH: HealthState = {
+  level: 'critical',
+  reasons: ['the stack is closed'],
+  circuits: [],
+};
 
 /** How many circuits are listed; there can be as many as `maxKeys`. */
 const LISTED_CIRCUITS = 20;

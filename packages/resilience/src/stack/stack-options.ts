@@ -23,25 +23,30 @@ import {
   createStackRateLimiter,
 } from '../rate-limiter/create-rate-limiter.ts';
 import type { RateLimiterOptions } from '../rate-limiter/rate-limiter.ts';
-import { RetryCounters } from '../retry/retry-state.ts';
+import { RetryCounters, retryEventKinds } from '../retry/retry-state.ts';
 import { type RetryOptions, parseRetryOptions } from '../retry/retry-options.ts';
 
 /** A policy that is left out is not part of the stack; the timeout always is. */
 export interface ResilienceStackOptions {
   /** The protected dependency, for errors and metrics. Default `stack`. */
   name?: string;
+  /** The circuit breaker around each attempt. Default: none. */
   circuitBreaker?: CircuitBreakerOptions;
   /** The most circuits that are kept, one for each key. Default 10 000. */
   maxKeys?: number;
   /** Without `attemptTimeoutMs`: the stack's `timeoutMs` takes its place. */
   retry?: RetryOptions;
+  /** How many calls run and wait. Default: no limit. */
   bulkhead?: BulkheadOptions;
+  /** How many calls a second are started. Default: no limit. */
   rateLimiter?: RateLimiterOptions;
   /** The time for each attempt, in milliseconds. Default 30 000. */
   timeoutMs?: number;
   /** Which failures lead to a fallback, and how old a cached value may be. */
   fallback?: FallbackOptions;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
+  /** The source of random numbers. Default: the random source of the system. */
   random?: Random;
 }
 
@@ -94,7 +99,10 @@ export function createStackDeps(options: ResilienceStackOptions): StackDeps {
       return new CircuitsByKey(parseCircuitOptions(OWNER, { name, clock, ...given }), maxKeys);
     }),
     retry: createPolicy('retry', retry, (given) => {
-      return new RetryCounters(parseRetryOptions(OWNER, given), createEmitter('holdfast:retry'));
+      return new RetryCounters(
+        parseRetryOptions(OWNER, given),
+        createEmitter('holdfast:retry', retryEventKinds),
+      );
     }),
     bulkhead: createPolicy('bulkhead', resolved.bulkhead, (given) => {
       return createBulkhead({ name, clock, ...given });

@@ -1,4 +1,13 @@
-import type { Clock, QueuedDeadline, Timer } from '@holdfast/foundation';
+import {
+  type Clock,
+  type QueuedDeadline,
+  type Timer,
+  addAbortListener,
+  callSafely,
+  removeAbortListener,
+  type AbortableCall,
+  AbortNode,
+} from '@holdfast/foundation';
 
 /** Keeps a call's deadline: in a shared queue, or by a timer of its own. */
 export interface DeadlineKeeper {
@@ -6,15 +15,23 @@ export interface DeadlineKeeper {
   remove(deadline: QueuedDeadline): void;
 }
 
-export interface DeadlineCallOptions {
+export interface DeadlineCallOptions<T> {
   /** The caller's own signal. */
   readonly signal: AbortSignal | undefined;
   /** Absent: the call has no deadline. */
   readonly deadlines: DeadlineKeeper | undefined;
   /** Creates the error for caller and work when the deadline expires. */
-  readonly timedOut: () => unknown;
+  timedOut(): unknown;
   /** Called once when the work itself has settled. */
-  readonly onSettled: (() => void) | undefined;
+  readonly onSettled?: (() => unknown) | undefined;
+  /** Receives a value that arrives after the call has been rejected. */
+  readonly onDiscarded?: ((value: T) => unknown) | undefined;
+  /** Continues the call after the failure of the work, under the same signal and deadline. */
+  recover?(error: unknown, signal: AbortSignal): Promise<T>;
+  /** The work has succeeded, and the call has not been rejected before. */
+  succeeded?(): void;
+  /** The call has been rejected by its deadline or its signal. */
+  ended?(): void;
   /** The current reading of the clock, if the caller has just taken it. */
   readonly nowMs?: number;
   /** See {@link DeferredAbort}; absent: the call restores its own async context. */
@@ -30,27 +47,26 @@ export interface DeferredAbort {
   abortWork: (() => void) | undefined;
 }
 
+type Work<T> = (signal: AbortSignal) => T | PromiseLike<T>;
+
 /**
  * Runs `work` with the caller's signal and a deadline. The first of the three settles the promise, and the other
  * two are released. The work gets a signal of its own, so that the end of one call never reaches another and
  * nothing is aborted after success.
  */
-export function runWithDeadline<T>(
-  work: (signal: AbortSignal) => T | PromiseLike<T>,
-  options: DeadlineCallOptions,
-): Promise<T> {
+export function runWithDeadline<T>(work: Work<T>, options: DeadlineCallOptions<T>): Promise<T> {
   return new Promise((resolve, reject) => startWithDeadline(work, options, resolve, reject));
 }
 
 /** As {@link runWithDeadline}, for a caller that creates the promise itself. */
 export function startWithDeadline<T>(
-  work: (signal: AbortSignal) => T | PromiseLike<T>,
-  options: DeadlineCallOptions,
+  work: Work<T>,
+  options: DeadlineCallOptions<T>,
   resolve: (value: T) => void,
   reject: (error: unknown) => void,
 ): void {
   if (options.signal?.aborted === true) {
-    options.onSettled?.();
+    if (options.onSettled !== undefined) callSafely('onSettled', options.onSettled);
     reject(options.signal.reason);
     return;
   }
@@ -68,21 +84,22 @@ export function ownDeadline(clock: Clock, timeoutMs: number): DeadlineKeeper {
   };
 }
 
-class GuardedCall<T> implements QueuedDeadline {
+class GuardedCall<T> implements QueuedDeadline, AbortableCall {
   dueMs = Infinity;
   list: object | undefined = undefined;
   previous: this | undefined = undefined;
   next: this | undefined = undefined;
 
   readonly #controller = new AbortController();
-  readonly #options: DeadlineCallOptions;
+  readonly #options: DeadlineCallOptions<T>;
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: unknown) => void;
+  #abortNode: AbortNode | undefined;
   #onExpired: (() => void) | undefined;
   #waiting = true;
 
   constructor(
-    options: DeadlineCallOptions,
+    options: DeadlineCallOptions<T>,
     resolve: (value: T) => void,
     reject: (error: unknown) => void,
   ) {
@@ -91,9 +108,12 @@ class GuardedCall<T> implements QueuedDeadline {
     this.#reject = reject;
   }
 
-  start(work: (signal: AbortSignal) => T | PromiseLike<T>): void {
+  start(work: Work<T>): void {
     const { signal, deadlines, deferredAbort, nowMs } = this.#options;
-    signal?.addEventListener('abort', this, { once: true });
+    if (signal !== undefined) {
+      this.#abortNode = new AbortNode(this);
+      addAbortListener(signal, this.#abortNode);
+    }
     if (deadlines !== undefined) {
       if (deferredAbort === undefined) this.#expireInContext();
       deadlines.add(this, nowMs);
@@ -112,18 +132,18 @@ class GuardedCall<T> implements QueuedDeadline {
   }
 
   expire(): void {
-    const { deferredAbort, timedOut } = this.#options;
+    const { deferredAbort } = this.#options;
     if (deferredAbort === undefined) {
       this.#onExpired?.();
     } else if (this.#release()) {
-      const reason = timedOut();
+      const reason = this.#options.timedOut();
       deferredAbort.abortWork = () => this.#controller.abort(reason);
       this.#reject(reason);
     }
   }
 
-  handleEvent(): void {
-    this.#end(this.#options.signal?.reason);
+  signalAborted(reason: unknown): void {
+    this.#end(reason);
   }
 
   /** A promise brings the expiry, and the abort listeners it runs, back into the async context of this call. */
@@ -131,22 +151,43 @@ class GuardedCall<T> implements QueuedDeadline {
     const expired = new Promise<void>((resolve) => {
       this.#onExpired = resolve;
     });
-    void expired.then(() => this.#end(this.#options.timedOut()));
+    void expired.then(() => {
+      if (this.#waiting) this.#end(this.#options.timedOut());
+    });
   }
 
   #end(reason: unknown): void {
     if (!this.#release()) return;
     this.#reject(reason);
     this.#controller.abort(reason);
+    this.#options.ended?.();
   }
 
   #succeeded(value: T): void {
-    this.#options.onSettled?.();
-    if (this.#release()) this.#resolve(value);
+    const { onSettled, onDiscarded } = this.#options;
+    if (onSettled !== undefined) callSafely('onSettled', onSettled);
+    if (this.#release()) {
+      this.#options.succeeded?.();
+      this.#resolve(value);
+    } else if (onDiscarded !== undefined) {
+      callSafely('onDiscarded', onDiscarded, value);
+    }
   }
 
-  #failed(error: unknown): void {
-    this.#options.onSettled?.();
+  #failed(failure: unknown): void {
+    if (this.#options.recover === undefined || !this.#waiting) {
+      this.#settleFailed(failure);
+      return;
+    }
+    this.#options.recover(failure, this.#controller.signal).then(
+      (value) => this.#succeeded(value),
+      (last: unknown) => this.#settleFailed(last),
+    );
+  }
+
+  #settleFailed(error: unknown): void {
+    const { onSettled } = this.#options;
+    if (onSettled !== undefined) callSafely('onSettled', onSettled);
     if (this.#release()) this.#reject(error);
   }
 
@@ -154,8 +195,11 @@ class GuardedCall<T> implements QueuedDeadline {
   #release(): boolean {
     if (!this.#waiting) return false;
     this.#waiting = false;
-    this.#options.signal?.removeEventListener('abort', this);
-    this.#options.deadlines?.remove(this);
+    const { signal, deadlines } = this.#options;
+    if (signal !== undefined && this.#abortNode !== undefined) {
+      removeAbortListener(signal, this.#abortNode);
+    }
+    deadlines?.remove(this);
     return true;
   }
 }

@@ -299,8 +299,8 @@ test('every call of a random run (seed 7) settles exactly once, with what became
           settle: () => {
             if (fails) reject(failure);
             else resolve(id);
-            const ended = controller.signal.aborted ? 'aborted' : 'failure';
-            expected[id] = fails ? ended : 'value';
+            const settled = fails ? 'failure' : 'value';
+            expected[id] = controller.signal.aborted ? 'aborted' : settled;
           },
         });
       }

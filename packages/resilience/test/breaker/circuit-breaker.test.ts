@@ -86,6 +86,13 @@ test('a client error shows that the dependency is alive; classifyResult may see 
   expect(strict.breaker.state).toBe('open');
 });
 
+test('a conflict shows that the dependency is alive, although it is retried', async () => {
+  const conflict = Object.assign(new Error('serialize'), { code: '40001', severity: 'ERROR' });
+  const { breaker } = open({ failureThreshold: 2 });
+  await fail(breaker, 5, conflict);
+  expect(breaker.getStats()).toMatchObject({ state: 'closed', consecutiveFailures: 0 });
+});
+
 test('a classifyResult that throws leaves the error a failure, and the caller with the error of the work', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
   const { breaker } = open({

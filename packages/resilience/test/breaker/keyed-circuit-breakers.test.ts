@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { createKeyedCircuitBreakers } from '@holdfast/resilience';
+import { createKeyedCircuitBreakers, createResilienceStack } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/foundation/testing';
 
 const failure = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
@@ -14,6 +14,19 @@ test('each key has its own circuit, and the failures of one do not touch another
     'open',
     'closed',
   ]);
+});
+
+test.each([undefined, null, 7])('the key %s is refused by name, also as the first one', (key) => {
+  const circuits = createKeyedCircuitBreakers();
+  const stack = createResilienceStack({ circuitBreaker: {} });
+  const refusal = 'circuitBreakers.get: key must be a string';
+  for (const get of [circuits.get.bind(circuits), circuits.get.bind(circuits)]) {
+    expect(() => Reflect.apply(get, undefined, [key])).toThrow(refusal);
+    circuits.get('known');
+  }
+  const ofStack = Reflect.get(Object(stack.circuitBreakers), 'get');
+  expect(() => Reflect.apply(ofStack, stack.circuitBreakers, [key])).toThrow(refusal);
+  expect(circuits.getStats().keys).toBe(1);
 });
 
 test('with a million distinct keys maxKeys holds and no open circuit is evicted', async () => {

@@ -148,3 +148,138 @@ test('options out of range are refused', () => {
     expect(() => createCoalescer({ maxKeys })).toThrow(InvalidOptionError);
   }
 });
+
+test('a detached call answers those who wait for it, and later calls start one of their own', async () => {
+  const coalescer = createCoalescer<string>();
+  const first = Promise.withResolvers<string>();
+  let isFirstCurrent = (): boolean => true;
+  const before = coalescer.execute('a', (_, isCurrent) => {
+    isFirstCurrent = isCurrent;
+    return first.promise;
+  });
+  expect(isFirstCurrent()).toBe(true);
+  coalescer.detach('a');
+  expect([coalescer.has('a'), isFirstCurrent()]).toEqual([false, false]);
+  const after = coalescer.execute('a', () => 'new');
+  first.resolve('old');
+  expect(await Promise.all([before, after])).toEqual(['old', 'new']);
+});
+
+test('a call beyond maxKeys is never current', async () => {
+  const coalescer = createCoalescer<boolean>({ maxKeys: 1 });
+  const gate = Promise.withResolvers<boolean>();
+  const held = coalescer.execute('a', () => gate.promise);
+  expect(await coalescer.execute('b', (_, isCurrent) => isCurrent())).toBe(false);
+  gate.resolve(true);
+  expect(await held).toBe(true);
+});
+
+/** A call of which the promise never settles fails the test at once, instead of hanging it. */
+async function within<T>(call: Promise<T>): Promise<unknown> {
+  const failure = call.catch((error: unknown) => error);
+  return Promise.race([failure, new Promise((resolve) => setTimeout(resolve, 2_000, 'hangs'))]);
+}
+
+const deadlock = {
+  code: 'RESILIENCE_COALESCER_DEADLOCK',
+  outcome: 'not-applied',
+  retryable: false,
+};
+
+test('work that asks for its own key is refused at once, and the key is free afterwards', async () => {
+  const coalescer = createCoalescer<string>();
+  const asks = [
+    () => coalescer.execute('a', () => 'a second one'),
+    async () => {
+      await Promise.resolve();
+      return coalescer.execute('a', () => 'a second one');
+    },
+    () => coalescer.execute('a', () => 'a', { signal: new AbortController().signal }),
+  ];
+  for (const ask of asks) {
+    expect(await within(coalescer.execute('a', ask))).toMatchObject({ ...deadlock, key: 'a' });
+    expect(coalescer.getStats()).toMatchObject({ inFlight: 0, joinedCount: 0 });
+  }
+  expect(await coalescer.execute('a', () => 'one')).toBe('one');
+});
+
+test('keys whose works ask for each other are refused, however long the circle, also of two coalescers', async () => {
+  const [first, second] = [createCoalescer<string>(), createCoalescer<string>()];
+  const circle = first.execute('a', () =>
+    second.execute('b', () =>
+      first.execute('c', () => second.execute('d', () => first.execute('a', () => 'x'))),
+    ),
+  );
+  expect(await within(circle)).toMatchObject({ ...deadlock, key: 'a' });
+});
+
+test('two calls that join each other’s running work are found out by the one that comes last', async () => {
+  const coalescer = createCoalescer<string>();
+  const gate = Promise.withResolvers<void>();
+  const a = coalescer.execute('a', async () => {
+    await gate.promise;
+    return coalescer.execute('b', () => 'never started');
+  });
+  const b = coalescer.execute('b', async () => {
+    await gate.promise;
+    return coalescer.execute('a', () => 'never started');
+  });
+  gate.resolve();
+  expect(await within(a)).toMatchObject(deadlock);
+  expect(await within(b)).toMatchObject(deadlock);
+});
+
+test('work may ask for other keys, together and again, and for its own once it is over', async () => {
+  const coalescer = createCoalescer<string>();
+  const leaf = (): Promise<string> => coalescer.execute('leaf', async () => 'leaf');
+  const both = coalescer.execute('a', async () => {
+    const [one, two] = await Promise.all([leaf(), coalescer.execute('b', leaf)]);
+    return `${one} ${two} ${await leaf()}`;
+  });
+  expect(await within(both)).toBe('leaf leaf leaf');
+  const over = Promise.withResolvers<void>();
+  let later: Promise<string> | undefined;
+  await coalescer.execute('a', () => {
+    later = over.promise.then(() => coalescer.execute('a', () => 'again'));
+    return 'over';
+  });
+  over.resolve();
+  expect(await later).toBe('again');
+});
+
+test('work that has given up waiting for a key may be waited for by it', async () => {
+  const coalescer = createCoalescer<string>();
+  const controller = new AbortController();
+  const gate = Promise.withResolvers<void>();
+  const b = coalescer.execute('b', async () => {
+    await gate.promise;
+    return coalescer.execute('a', () => 'never started');
+  });
+  const a = coalescer.execute('a', async () => {
+    const { signal } = controller;
+    const given = await failureOf(coalescer.execute('b', () => 'never started', { signal }));
+    return `b: ${String(given)}`;
+  });
+  await Promise.resolve();
+  controller.abort('given up');
+  gate.resolve();
+  expect(await within(a)).toBe('b: given up');
+  expect(await within(b)).not.toBe('hangs');
+});
+
+test('abortAll aborts all shared calls, whoever waits', async () => {
+  const coalescer = createCoalescer<string>();
+  const calls = ['a', 'b'].map((key) =>
+    coalescer.execute(
+      key,
+      (signal) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason));
+        }),
+    ),
+  );
+  const reason = new Error('closed');
+  coalescer.abortAll(reason);
+  for (const call of calls) expect(await failureOf(call)).toBe(reason);
+  expect(coalescer.getStats().inFlight).toBe(0);
+});

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { InvalidOptionError } from '@holdfast/foundation';
-import { createFallback } from '@holdfast/resilience';
+import { createFallback, createResilienceStack } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { failureOf } from '../failures.ts';
 
@@ -129,4 +129,20 @@ test('contradictory options and fallbacks are refused before the call', async ()
     expect(await failureOf(fallback.execute(call, substitutes))).toBeInstanceOf(InvalidOptionError);
   }
   expect(called).toBe(false);
+});
+
+test('a fallback function that does not settle ends with the caller’s abort', async () => {
+  const never = (): Promise<never> => new Promise(() => {});
+  const fails = (): Promise<never> => Promise.reject(new Error('down'));
+  const reason = new Error('enough');
+  for (const execute of [
+    (signal: AbortSignal) => createFallback().execute(fails, { fallback: never, signal }),
+    (signal: AbortSignal) =>
+      createResilienceStack({ timeoutMs: 200 }).execute(fails, { fallback: never, signal }),
+  ]) {
+    const controller = new AbortController();
+    const call = execute(controller.signal);
+    setImmediate(() => controller.abort(reason));
+    await expect(call).rejects.toBe(reason);
+  }
 });

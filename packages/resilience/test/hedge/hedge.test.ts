@@ -103,7 +103,7 @@ test('a failed attempt is not hedged', async () => {
   expect(hedge.getStats().hedgeCount).toBe(0);
 });
 
-test('when one attempt fails the other decides; when all fail the first failure is thrown', async () => {
+test('when one attempt fails the other decides; when all fail the error has every failure', async () => {
   const clock = createFakeClock();
   const hedge = createHedge({ delayMs: 10, budget: openBudget(), clock });
   const run = (outcomes: readonly { afterMs: number; error?: Error }[]) =>
@@ -122,7 +122,11 @@ test('when one attempt fails the other decides; when all fail the first failure 
     { afterMs: 50, error: first },
     { afterMs: 10, error: second },
   ];
-  expect(await failureOf(run(both))).toBe(second);
+  expect(await failureOf(run(both))).toMatchObject({
+    code: 'RESILIENCE_HEDGE_FAILED',
+    cause: first,
+    attempts: [{ error: first }, { error: second }],
+  });
 });
 
 test('an exhausted budget starts no further attempt and leaves the one under way alone', async () => {

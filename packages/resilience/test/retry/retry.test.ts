@@ -2,7 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { getEventListeners } from 'node:events';
 import { expect, jest, test } from '@jest/globals';
 import { InvalidOptionError, decorrelatedBackoff, seededRandom } from '@holdfast/foundation';
-import { RetryExhaustedError, type RetryOptions, createRetry, retry } from '@holdfast/resilience';
+import {
+  BulkheadFullError,
+  RetryExhaustedError,
+  type RetryOptions,
+  createCircuitBreaker,
+  createRetry,
+  retry,
+} from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { failing, failureOf, reset } from '../failures.ts';
 
@@ -67,7 +74,10 @@ test('retryableErrors takes kinds, or a function of the error and the attempt nu
       return attemptNumber < 2;
     },
   });
-  expect(await failureOf(clock.settle(byFunction))).toBe(reset);
+  expect(await failureOf(clock.settle(byFunction))).toMatchObject({
+    exhaustedBy: 'not-retryable',
+    cause: reset,
+  });
   expect(asked).toEqual([
     [reset, 1],
     [reset, 2],
@@ -341,4 +351,43 @@ test('an attempt that succeeds after the caller’s abort does not count as a su
   answer.resolve('late');
   await clock.advance(0);
   expect(retrying.getStats()).toMatchObject({ successes: 0 });
+});
+
+test('a refusal by a circuit inside ends the retry as a refusal, and is no attempt that ran', async () => {
+  const clock = createFakeClock();
+  const breaker = createCircuitBreaker({ failureThreshold: 2, clock });
+  const work = failing(9);
+  const execute = (wrap: (error: unknown) => unknown): Promise<unknown> =>
+    clock.settle(
+      retry(
+        () =>
+          breaker.execute(work).catch((error: unknown) => {
+            throw wrap(error);
+          }),
+        { name: 'portal', maxAttempts: 5, clock },
+      ),
+    );
+  const wrappers = [(error: unknown) => error, (cause: unknown) => new Error('outer', { cause })];
+  for (const wrap of wrappers) {
+    breaker.reset();
+    work.mockClear();
+    expect(await failureOf(execute(wrap))).toMatchObject({
+      exhaustedBy: 'refused',
+      message: expect.stringContaining('portal: 2 attempts failed and a further one was refused;'),
+      attempts: [{ error: expect.anything() }, {}, {}],
+    });
+    expect(work).toHaveBeenCalledTimes(2);
+  }
+});
+
+test('attempts that were all refused are told as refused', () => {
+  const error = new BulkheadFullError('b', 'full');
+  const attempts = [1, 2].map((attemptNumber) => ({
+    attemptNumber,
+    delayMs: 0,
+    retryable: true,
+    error,
+  }));
+  const { message } = new RetryExhaustedError('portal', attempts, 'attempts');
+  expect(message).toContain('portal: 2 attempts were refused and no attempt is left');
 });

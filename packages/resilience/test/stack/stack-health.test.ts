@@ -58,3 +58,18 @@ test('a health state lists twenty circuits at most', async () => {
   expect(circuits).toHaveLength(20);
   expect(reasons).toEqual(['30 of 30 circuits are not closed']);
 });
+
+test.each([
+  ['no policy that waits', {}],
+  ['a bulkhead', { bulkhead: { maxConcurrent: 1 } }],
+  ['a rate limiter', { rateLimiter: { maxTokens: 1, refillRate: 1 } }],
+])('a closed stack with %s is critical, and says why', async (_, options) => {
+  const stack = createResilienceStack({ ...options, clock: createFakeClock() });
+  expect(stack.getHealthState().level).toBe('healthy');
+  const closing = stack.close({ drain: true });
+  const closed = { level: 'critical', reasons: ['the stack is closed'], circuits: [] };
+  expect(stack.getHealthState()).toEqual(closed);
+  await closing;
+  await stack.close();
+  expect(stack.getHealthState()).toEqual(closed);
+});

@@ -3,8 +3,10 @@ import type { ImpairOptions } from '../limits/impairment.ts';
 import type { Endpoint } from '../system/endpoint.ts';
 import type { ServerClock } from './server-clock.ts';
 
+/** Whether a server runs, is suspended, or has ended. */
 export type ServerState = 'running' | 'frozen' | 'stopped';
 
+/** Options of `start`. */
 export interface StartOptions {
   /** `ready` (default): it answers ordinary commands. `listening`: it answers, but may still load its data. */
   until?: 'listening' | 'ready';
@@ -12,11 +14,13 @@ export interface StartOptions {
   signal?: AbortSignal;
 }
 
+/** Options of `fill`. */
 export interface FillOptions {
   /** How much is left free for the server. Default 0. */
   leaveBytes?: number;
 }
 
+/** Options of `limit`. */
 export interface LimitOptions {
   /** How much memory the server and its child processes may use, from 6 MiB. */
   memoryBytes: number;
@@ -39,7 +43,9 @@ export interface DirectAddress extends Endpoint {
 /**
  * A real server that can be broken. Verbs take effect one after the other, in the order of their calls. Each
  * rejects with StageStateError when the state of the server does not allow it, with StageClosedError after the
- * stage was closed, and with ServerTimeoutError when its effect is not seen in time.
+ * stage was closed, and with ServerTimeoutError when its effect is not seen in time: `start()` after
+ * `readyTimeoutMs` (30 s), every other after `stopTimeoutMs` (5 s). A test runner whose own timeout is shorter, as
+ * the 5 s of Jest, hides that error: `jest.setTimeout(STAGE_OPEN_TIMEOUT_MS)`, `testTimeout` in Vitest.
  */
 export interface ServerHandle {
   readonly name: string;

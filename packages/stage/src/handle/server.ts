@@ -80,7 +80,9 @@ export class StagedServer implements ServerHandle {
   readonly #driver: ServerDriver;
   readonly #limits: ReturnType<typeof createServerLimits>;
   readonly #restarts: ReturnType<typeof createRestarts>;
-  readonly #emitter = createEmitter<{ transition: StageTransition }>('holdfast:stage');
+  readonly #emitter = createEmitter<{ transition: StageTransition }>('holdfast:stage', {
+    transition: true,
+  });
   readonly #closing = new AbortController();
   #state: InstanceState = { kind: 'stopped' };
   #lastVerb: Promise<unknown> = Promise.resolve();
@@ -156,7 +158,7 @@ export class StagedServer implements ServerHandle {
     whatRule.parse(what, 'what', owner);
     return this.#inject('fill', (limit) =>
       what === 'disk'
-        ? this.#limits.fillDisk(leaveBytes)
+        ? this.#limits.fillDisk(leaveBytes, limit)
         : this.#limits.fillMemory(leaveBytes, limit),
     );
   }
@@ -236,7 +238,10 @@ export class StagedServer implements ServerHandle {
   ): Promise<T> {
     const { clock, stopTimeoutMs } = this.#deps;
     const late = (): Error => new ServerTimeoutError(this.name, stopTimeoutMs, failure);
-    return withDeadline(clock, stopTimeoutMs, signal, late, work);
+    // Bounded whatever the work does: a frozen disk or engine keeps it from noticing its signal.
+    return withDeadline(clock, stopTimeoutMs, signal, late, (limit) =>
+      abortable(work(limit), limit),
+    );
   }
 
   #whileOpen<T>(failure: string, work: (limit: AbortSignal) => Promise<T>): Promise<T> {
@@ -247,7 +252,7 @@ export class StagedServer implements ServerHandle {
     this.#ending.add(instance);
     return this.#waitFor('was sent SIGKILL, but did not end', async (limit) => {
       await instance.kill(limit);
-      await abortable(instance.ended, limit);
+      await instance.ended;
     });
   }
 
@@ -301,7 +306,7 @@ export class StagedServer implements ServerHandle {
       if (driver.detach === undefined && this.#state.kind !== 'stopped') {
         await this.#kill(this.#state.instance);
       }
-      await this.#lastVerb;
+      await settlesWithin(this.#deps.clock, this.#deps.stopTimeoutMs, this.#lastVerb);
       await this.#waitFor('could not be left running', async (limit) => driver.detach?.(limit));
       // The stage does not follow a detached server any further.
       if (this.#state.kind !== 'stopped') {

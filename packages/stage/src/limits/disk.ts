@@ -1,8 +1,9 @@
 import { open, rm, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { FaultUnsupportedError } from '../errors.ts';
 import { environment } from '@holdfast/foundation';
 import { commandFailure } from '../system/command.ts';
+import { errorCodeOf } from '../system/fields.ts';
 import { findOnPath } from '../system/path.ts';
 import type { DiskControl } from './server-limits.ts';
 
@@ -33,20 +34,36 @@ export async function unmount(path: string): Promise<void> {
 /** Fills a disk with a file, and empties it by removing the file. */
 export function createBallast(folder: string): DiskControl {
   const path = join(folder, BALLAST);
+  const empty = (): Promise<void> => rm(path, { force: true });
   return {
-    async fill(leaveBytes) {
-      const file = await open(path, 'w');
+    async fill(leaveBytes, signal) {
       try {
-        for (;;) {
-          const { bavail, bsize } = await statfs(folder);
-          const left = Math.min(CHUNK.length, bavail * bsize - leaveBytes);
-          if (left <= 0) return;
-          await file.write(CHUNK, 0, left);
-        }
-      } finally {
-        await file.close();
+        await writeBallast(path, leaveBytes, signal);
+      } catch (error) {
+        // Nobody could undo it.
+        await empty();
+        throw error;
       }
     },
-    empty: () => rm(path, { force: true }),
+    empty,
   };
+}
+
+/** Writes a file until its disk has at most `leaveBytes` left. */
+async function writeBallast(path: string, leaveBytes: number, signal: AbortSignal): Promise<void> {
+  const file = await open(path, 'w');
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const { bavail, bsize } = await statfs(dirname(path));
+      const left = Math.min(CHUNK.length, bavail * bsize - leaveBytes);
+      if (left <= 0) return;
+      await file.write(CHUNK, 0, left);
+    }
+  } catch (error) {
+    // The server has used up the rest meanwhile.
+    if (errorCodeOf(error) !== 'ENOSPC') throw error;
+  } finally {
+    await file.close();
+  }
 }

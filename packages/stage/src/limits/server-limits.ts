@@ -11,8 +11,8 @@ export interface MemoryControl {
 
 /** How a mode fills the disk of one server. */
 export interface DiskControl {
-  /** Fills it up to `leaveBytes`. @throws FaultUnsupportedError */
-  fill(leaveBytes: number): Promise<void>;
+  /** Fills it up to `leaveBytes`; frees what was filled when it rejects. @throws FaultUnsupportedError */
+  fill(leaveBytes: number, signal: AbortSignal): Promise<void>;
   /** Frees what was filled. */
   empty(): Promise<void>;
 }
@@ -53,7 +53,7 @@ export function createServerLimits(
 ): {
   limit(bytes: number, signal: AbortSignal): Promise<UndoLimit>;
   fillMemory(leave: number, signal: AbortSignal): Promise<UndoLimit>;
-  fillDisk(leaveBytes: number): Promise<UndoLimit>;
+  fillDisk(leaveBytes: number, signal: AbortSignal): Promise<UndoLimit>;
   disconnect(signal: AbortSignal): Promise<UndoLimit>;
   impair(impairment: Impairment, signal: AbortSignal): Promise<UndoLimit>;
 } {
@@ -70,12 +70,12 @@ export function createServerLimits(
     async fillMemory(leave, signal) {
       return limit((await memoryControl().usedBytes(signal)) + leave, signal);
     },
-    async fillDisk(leaveBytes) {
+    async fillDisk(leaveBytes, signal) {
       if (disk === undefined) {
         const remedy = `Open the stage with 'diskMaxBytes', which gives each server a disk of that size`;
         throw unsupported('fill its disk', 'its disk is that of the machine', remedy);
       }
-      await disk.fill(leaveBytes);
+      await disk.fill(leaveBytes, signal);
       return () => disk.empty();
     },
     async disconnect(signal) {

@@ -16,6 +16,7 @@ import { type Stage, openStage } from '../stage.ts';
 import { type IdleStage, toIdle } from './idle.ts';
 import { LeaseSlots } from './lease-slots.ts';
 
+/** Options of `openStagePool`. */
 export interface StagePoolOptions<O extends StageOptions> {
   /** The options of each stage. */
   stage: O;
@@ -28,6 +29,7 @@ export interface StagePoolOptions<O extends StageOptions> {
    * beginning of the test. Default 250.
    */
   refillAfterMs?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
@@ -69,6 +71,7 @@ const leaseShape = { signal: optional(objectWith<AbortSignal>(['aborted', 'addEv
 /**
  * Opens a pool of ready stages. A standalone server is suspended until it is leased (SIGSTOP); members of a
  * topology run, because they would take each other for dead.
+ * Opens one stage after the other; the first may fetch servers, and needs `STAGE_OPEN_TIMEOUT_MS`.
  * @throws what openStage() throws for the first of them.
  */
 export async function openStagePool<const O extends StageOptions>(
@@ -99,12 +102,16 @@ class WarmPool<O extends StageOptions> implements StagePool<O> {
   readonly #ready: IdleStage<O>[] = [];
   readonly #leased = new Set<Stage<O>>();
   readonly #slots: LeaseSlots;
+  readonly #closing = new AbortController();
   #isClosed = false;
   #refilling = Promise.resolve();
   #nextRefill: Timer | undefined;
 
   constructor(stageOptions: O, options: ResolvedPoolOptions) {
-    this.#stageOptions = stageOptions;
+    const closing = this.#closing.signal;
+    const { signal: given } = stageOptions;
+    const signal = given === undefined ? closing : AbortSignal.any([given, closing]);
+    this.#stageOptions = { ...stageOptions, signal };
     this.#options = options;
     this.#slots = new LeaseSlots(options.maxLeases);
   }
@@ -137,6 +144,7 @@ class WarmPool<O extends StageOptions> implements StagePool<O> {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#closing.abort(new StageClosedError('the spare'));
     this.#nextRefill?.cancel();
     this.#slots.releaseWaiters();
     await this.#refilling.catch(() => undefined);
@@ -157,14 +165,20 @@ class WarmPool<O extends StageOptions> implements StagePool<O> {
   }
 
   async #open(freezes: boolean): Promise<IdleStage<O>> {
-    return toIdle(await openStage(this.#stageOptions), this.#options.clock, freezes);
+    const stage: Stage<O> = await openStage(this.#stageOptions);
+    try {
+      const idle = await toIdle(stage, this.#options.clock, freezes);
+      this.#assertOpen();
+      return idle;
+    } catch (error) {
+      await stage.close();
+      throw error;
+    }
   }
 
   async #fill(): Promise<void> {
     while (this.#isLacking()) {
-      const idle = await this.#open(true);
-      if (this.#isClosed) await idle.stage.close();
-      else this.#ready.push(idle);
+      this.#ready.push(await this.#open(true));
     }
   }
 

@@ -72,7 +72,8 @@ export async function checkServices(
   }
   const services = topologies.flatMap(({ topology }) => {
     const { compose } = forMode('compose', topology);
-    return compose.available ? compose.services : [];
+    if (!compose.available) return [];
+    return compose.services.map((service) => ({ service, profile: compose.profile }));
   });
   const docker = await checkDocker([], options);
   if (!docker.available) return docker;
@@ -97,7 +98,10 @@ export async function driverFor(
 ): Promise<CreateDriver> {
   if (chosen.kind === 'local') {
     const executable = await topology.locate(context, signal);
-    return (spec, endpoint) => createLocalDriver({ spec, endpoint, executable, context }, signal);
+    return (spec, endpoint) => {
+      const server = { spec, endpoint, executable: spec.local.executable ?? executable, context };
+      return createLocalDriver(server, signal);
+    };
   }
   const { engine } = chosen;
   if (chosen.kind === 'compose') {

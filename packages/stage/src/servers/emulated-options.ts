@@ -1,6 +1,8 @@
 import type { DnsOptions, GitOptions, UpstreamOptions } from '@holdfast/emulators';
+import type { EsimGoOptions } from '@holdfast/emulators/esim-go';
 import type {
   DnsSettings,
+  EsimGoSettings,
   GitSettings,
   S3Settings,
   S3StageOptions,
@@ -12,6 +14,7 @@ import { type Clock, type OptionRule, optional } from '@holdfast/foundation';
 import type { Environment } from '../system/executable.ts';
 import type { ServerTopology } from '../topology/topology.ts';
 import { type Dns, dnsRule, dnsTopology } from './emulated/dns.ts';
+import { type EsimGo, esimGoRule, esimGoTopology } from './emulated/esim-go.ts';
 import { type Git, gitRule, gitTopology } from './emulated/git.ts';
 import { type S3, s3Rule, s3Topology } from './emulated/s3.ts';
 import { type ResolvedTlsOptions, type TlsOptions, tlsRule } from './emulated/tls-options.ts';
@@ -30,6 +33,8 @@ export interface EmulatedServerOptions {
   tls?: true | TlsOptions;
   /** A git remote over HTTP. */
   git?: true | GitOptions;
+  /** The API of eSIM Go. */
+  esimGo?: true | EsimGoOptions;
   /** An S3, path style. */
   s3?: true | S3StageOptions;
   /** A Supabase with its Storage. */
@@ -42,6 +47,7 @@ export interface EmulatedServerHandles {
   readonly dns: Dns;
   readonly tls: Tls;
   readonly git: Git;
+  readonly esimGo: EsimGo;
   readonly s3: S3;
   readonly supabase: Supabase;
 }
@@ -51,6 +57,7 @@ export interface ResolvedEmulatedOptions {
   readonly dns: DnsSettings | undefined;
   readonly tls: ResolvedTlsOptions | undefined;
   readonly git: GitSettings | undefined;
+  readonly esimGo: EsimGoSettings | undefined;
   readonly s3: S3Settings | undefined;
   readonly supabase: SupabaseSettings | undefined;
 }
@@ -62,6 +69,7 @@ export const emulatedServerRules: {
   dns: optional(dnsRule),
   tls: optional(tlsRule),
   git: optional(gitRule),
+  esimGo: optional(esimGoRule),
   s3: optional(s3Rule),
   supabase: optional(supabaseRule),
 };
@@ -71,12 +79,13 @@ export function emulatedTopologies(
   options: ResolvedEmulatedOptions & { readonly clock: Clock },
   env: Environment,
 ): Readonly<Record<string, ServerTopology<unknown> | undefined>> {
-  const { upstream, dns, tls, git, s3, supabase, clock } = options;
+  const { upstream, dns, tls, git, esimGo, s3, supabase, clock } = options;
   return {
     upstream: upstream && upstreamTopology(upstream, env),
     dns: dns && dnsTopology(dns, env),
     tls: tls && tlsTopology(tls, clock, env),
     git: git && gitTopology(git, env),
+    esimGo: esimGo && esimGoTopology(esimGo, env),
     s3: s3 && s3Topology(s3, env),
     supabase: supabase && supabaseTopology(supabase, env),
   };

@@ -22,7 +22,7 @@ export function cacheFolder(env: Environment): string {
   const given = env['XDG_CACHE_HOME'];
   return given !== undefined && isAbsolute(given)
     ? given
-    : join(env['HOME'] ?? homedir(), '.cache');
+    : join(env['HOME'] || homedir(), '.cache');
 }
 
 /** A cache folder whose files every user of this machine can run; the home folder of root is closed to others. */

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
 
 /** One entry of the system's process table. */
 interface ProcessRecord {
@@ -37,15 +37,19 @@ export const readPs: ReadProcess = (pid) => {
 /** Reads one process from /proc, else by ps. */
 export const readProcess: ReadProcess = existsSync('/proc/self/stat') ? readProcFs : readPs;
 
+/** What the kernel adds to the path of a working directory that was removed. */
+const REMOVED = / \(deleted\)$/;
+
 /** The processes whose working directory is a folder or lies below it (proc(5)); none without /proc. */
-export function listWorkingIn(folder: string): number[] {
+export function listWorkingIn(path: string): number[] {
+  const folder = existsSync(path) ? realpathSync(path) : path;
   const entries = existsSync('/proc/self/stat') ? readdirSync('/proc') : [];
   return entries
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => {
       try {
-        const directory = readlinkSync(`/proc/${pid}/cwd`);
+        const directory = readlinkSync(`/proc/${pid}/cwd`).replace(REMOVED, '');
         return directory === folder || directory.startsWith(`${folder}/`);
       } catch {
         return false;

@@ -1,5 +1,5 @@
 import { errorCodeOf } from './fields.ts';
-import { listChildren, readProcess } from './process-table.ts';
+import { listChildren, listWorkingIn, readProcess } from './process-table.ts';
 
 /** One process of a tree; the start time distinguishes it from a later process with the same pid. */
 export interface TreeMember {
@@ -11,13 +11,39 @@ export function isAlive({ pid, startTime }: TreeMember): boolean {
   return readProcess(pid)?.startTime === startTime;
 }
 
+/** Between two looks at the process table; rejects to end the waiting. */
+type Pause = () => Promise<void>;
+
+/** How often a tree is looked at until it is suspended, before it is killed all the same. */
+const MAX_FREEZE_PASSES = 200;
+
 /**
- * Stops a process and all its descendants (SIGSTOP). Parents first, because a stopped process starts no
- * further one.
+ * Stops a process and all its descendants (SIGSTOP), and resolves with them when each is stopped or has ended.
+ * A signal takes effect a moment after it was sent, and until then its process may start another one: the tree
+ * is complete once all were stopped before their children were listed.
  */
-export function freezeTree(root: number): TreeMember[] {
-  send(root, 'SIGSTOP');
-  return [...memberOf(root), ...listChildren(root).flatMap(freezeTree)];
+export async function freezeTree(
+  root: number,
+  pause: Pause,
+  maxPasses: number = Number.POSITIVE_INFINITY,
+): Promise<TreeMember[]> {
+  const tree = new Map<number, TreeMember>();
+  for (let pass = 1; ; pass += 1) {
+    const wereStopped = [...tree.values()].every(isStopped);
+    const known = tree.size;
+    for (const pid of listTree(root)) {
+      if (tree.has(pid)) continue;
+      for (const member of memberOf(pid)) tree.set(pid, member);
+      send(pid, 'SIGSTOP');
+    }
+    const isComplete = wereStopped && tree.size === known;
+    if (isComplete || pass >= maxPasses) return [...tree.values()];
+    await pause();
+  }
+}
+
+function isStopped(member: TreeMember): boolean {
+  return readProcess(member.pid)?.frozen !== false || !isAlive(member);
 }
 
 /** Continues a process and all its descendants (SIGCONT); children first, so that none is missed. */
@@ -28,11 +54,24 @@ export function thawTree(root: number): TreeMember[] {
   return [...self, ...children];
 }
 
-/** Kills a process and all its descendants (SIGKILL), without waiting for their end. */
-export function killTree(root: number): TreeMember[] {
-  const tree = freezeTree(root);
+/** Kills a process and all its descendants (SIGKILL), and resolves when they have ended. */
+export async function killTree(root: number, pause: Pause): Promise<void> {
+  const tree = await freezeTree(root, pause, MAX_FREEZE_PASSES);
   for (const { pid } of tree) send(pid, 'SIGKILL');
-  return tree;
+  while (tree.some(isAlive)) await pause();
+}
+
+/**
+ * Kills every process that works in a folder or below it, and resolves when none is left: those that a process
+ * leaves when it ends by itself, or started while it was killed. Without /proc none is found.
+ */
+export async function killWorkingIn(folder: string, pause: Pause): Promise<void> {
+  for (;;) {
+    const left = listWorkingIn(folder).filter((pid) => pid !== process.pid);
+    if (left.length === 0) return;
+    for (const pid of left) send(pid, 'SIGKILL');
+    await pause();
+  }
 }
 
 /** A process and all its descendants. */

@@ -1,5 +1,6 @@
 import type { Readiness } from '../handle/driver.ts';
 import type { Endpoint } from '../system/endpoint.ts';
+import type { Executable } from '../system/executable.ts';
 
 /** The endpoint of a server, and the one that its clients and peers connect to. */
 export interface AdvertisedEndpoint extends Endpoint {
@@ -25,6 +26,8 @@ export interface ServerSpec {
   readonly local: {
     /** Where its folder is created. Default: the system's temporary folder. */
     readonly parentDirectory?: string;
+    /** What runs it. Default: the executable of its topology. */
+    readonly executable?: Executable;
     /** A file in its folder that names the shared memory segment that a crash leaves behind. */
     readonly sharedMemoryFile?: string;
     /** Writes its files into its own empty folder and returns its arguments. */

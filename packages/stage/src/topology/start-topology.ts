@@ -1,4 +1,4 @@
-import { withDeadline } from '@holdfast/foundation';
+import { abortable, withDeadline } from '@holdfast/foundation';
 import { ServerTimeoutError } from '../errors.ts';
 import type { ServerDriver } from '../handle/driver.ts';
 import { type ServerLink, openLink, wasPortTaken } from '../handle/link.ts';
@@ -28,7 +28,8 @@ interface TopologyStart<Handle> {
 /** A running topology: its handle, and its end, which is for the stage alone. */
 interface RunningTopology<Handle> {
   readonly handle: Handle;
-  close(): Promise<void>;
+  /** Resolves with what could not be ended or removed. */
+  close(): Promise<readonly unknown[]>;
 }
 
 /**
@@ -97,10 +98,20 @@ class ServerGroup {
     return topology.toHandle(this.#servers, context);
   }
 
-  async close(): Promise<void> {
+  /** Resolves with what could not be ended or removed; never rejects. */
+  async close(): Promise<readonly unknown[]> {
+    const { clock, stopTimeoutMs } = this.#context;
+    const late = (): Error =>
+      new Error(`a port or link was not released within ${stopTimeoutMs} ms`);
     const closings = await Promise.allSettled(this.#servers.map((server) => server.close()));
-    await Promise.all([...this.#ports, ...this.#links].map((each) => each.release()));
-    throwFirstRejection(closings);
+    const releases = await Promise.allSettled(
+      [...this.#ports, ...this.#links].map((each) =>
+        withDeadline(clock, stopTimeoutMs, undefined, late, (limit) =>
+          abortable(each.release(), limit),
+        ),
+      ),
+    );
+    return rejectionsOf([...closings, ...releases]);
   }
 
   /** Whether another process listens at the endpoint of a server that does not run. */
@@ -156,8 +167,7 @@ async function startTogether(servers: readonly StagedServer[], signal: AbortSign
   either.throwIfAborted();
 }
 
-/** Throws the reason of the first rejected promise. */
-export function throwFirstRejection(results: readonly PromiseSettledResult<unknown>[]): void {
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
+/** The reasons of the rejected promises. */
+function rejectionsOf(results: readonly PromiseSettledResult<unknown>[]): unknown[] {
+  return results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
 }

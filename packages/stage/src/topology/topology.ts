@@ -16,7 +16,12 @@ export interface ServerTopology<Handle> {
   readonly docker: { readonly available: true; readonly images: readonly string[] } | Unavailable;
   /** Its services in docker-compose.test.yml, in the order of its servers. */
   readonly compose:
-    | { readonly available: true; readonly services: readonly string[] }
+    | {
+        readonly available: true;
+        readonly services: readonly string[];
+        /** The profile that starts them; absent for services that compose starts without one. */
+        readonly profile?: string;
+      }
     | Unavailable;
   /** The topology that replaces this one in Docker and compose, where other servers have its role. */
   readonly containerVariant?: ServerTopology<Handle>;
@@ -44,13 +49,17 @@ export function localOnly(reason: string): Unavailable {
 /**
  * Services of compose, whose configuration is that of its file.
  * @param changed options of the stage that ask for another configuration.
+ * @param profile the profile of the file that starts them, if it takes one.
  */
 export function composeServices(
   services: readonly string[],
   changed: readonly string[] = [],
+  profile?: string,
 ): ServerTopology<unknown>['compose'] {
   const [option] = changed;
-  if (option === undefined) return { available: true, services };
+  if (option === undefined) {
+    return { available: true, services, ...(profile === undefined ? {} : { profile }) };
+  }
   const reason = `${option} cannot change what docker-compose.test.yml says`;
   return { available: false, reason, remedy: `Use mode 'local' or 'docker'` };
 }

@@ -24,3 +24,5 @@ for await (const chunk of process.stdin.setEncoding('utf8')) {
 }
 const { removeRemaining } = await (loading ?? load());
 await removeRemaining(messages);
+// What a frozen disk still holds up is given up.
+process.exit();

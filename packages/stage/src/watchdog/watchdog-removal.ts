@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
-import { type Clock, sleep, systemClock, withDeadline } from '@holdfast/foundation';
+import { abortable, type Clock, sleep, systemClock, withDeadline } from '@holdfast/foundation';
 import { removeCgroup } from '../limits/cgroup.ts';
 import { unmount } from '../limits/disk.ts';
 import { ensureRunning, removeContainers } from '../system/container-engine.ts';
-import { listWorkingIn, readProcess } from '../system/process-table.ts';
-import { isAlive, killTree } from '../system/process-tree.ts';
+import { readProcess } from '../system/process-table.ts';
+import { killTree, killWorkingIn } from '../system/process-tree.ts';
 import { removeSegment } from '../system/shared-memory.ts';
 import { type GuardedResource, remaining } from './protocol.ts';
 
@@ -33,7 +33,7 @@ async function remove(clock: Clock, resource: GuardedResource, signal: AbortSign
   switch (resource.kind) {
     case 'process': {
       if (readProcess(resource.pid)?.startTime !== resource.startTime) return undefined;
-      return killTrees(clock, [resource.pid], signal);
+      return killTree(resource.pid, () => sleep(clock, POLL_MS, signal));
     }
     case 'segment':
       return removeSegment(resource.pidFile);
@@ -54,30 +54,25 @@ async function remove(clock: Clock, resource: GuardedResource, signal: AbortSign
   }
 }
 
-async function killTrees(
-  clock: Clock,
-  pids: readonly number[],
-  signal: AbortSignal,
-): Promise<void> {
-  const tree = pids.flatMap(killTree);
-  while (tree.some(isAlive)) await sleep(clock, POLL_MS, signal);
-}
-
 /** Removes what is still guarded at the end of the watchdog's messages. */
 export async function removeRemaining(messages: string): Promise<void> {
   const resources = remaining(messages);
-  // A process that was started right before the end was not guarded, but its working directory was.
-  const unguarded = resources.flatMap((resource) =>
-    resource.kind === 'directory' ? listWorkingIn(resource.path) : [],
-  );
   const late = (): Error => new Error(`not all was removed in ${REMOVAL_TIMEOUT_MS} ms`);
   const inTime = (work: (signal: AbortSignal) => Promise<void>): Promise<void> =>
-    withDeadline(systemClock, REMOVAL_TIMEOUT_MS, undefined, late, work);
-  await inTime((signal) => killTrees(systemClock, unguarded, signal)).catch(() => undefined);
+    withDeadline(systemClock, REMOVAL_TIMEOUT_MS, undefined, late, (signal) =>
+      abortable(work(signal), signal),
+    );
+  // Such as a process that was started right before the end, and is not guarded yet.
+  const endIn = (folder: string): Promise<void> =>
+    inTime((signal) => killWorkingIn(folder, () => sleep(systemClock, POLL_MS, signal)));
+  const directories = resources.flatMap((resource) =>
+    resource.kind === 'directory' ? [resource.path] : [],
+  );
   for (const kind of REMOVAL_ORDER) {
     const removals = resources
       .filter((resource) => resource.kind === kind)
       .map((resource) => inTime((signal) => remove(systemClock, resource, signal)));
     await Promise.allSettled(removals);
+    if (kind === 'process') await Promise.allSettled(directories.map(endIn));
   }
 }

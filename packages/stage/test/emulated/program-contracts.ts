@@ -8,6 +8,7 @@ import type { ServerUnderContract } from '../../src/contract.ts';
 import { abortable } from '@holdfast/foundation';
 import type { StageMode } from '../../src/mode-name.ts';
 import { openStage } from '../../src/stage.ts';
+import { textFieldOf } from '../../src/system/fields.ts';
 import { openGitClient } from './git-client.ts';
 import { UNHURRIED } from '../servers/redis-contract.ts';
 
@@ -26,6 +27,34 @@ export async function openUpstream(mode: StageMode): Promise<ServerUnderContract
     },
     recall: (key, signal) => read(`${upstream.url}/${encodeURIComponent(key)}`, signal),
     startLine: /upstream listens on/,
+  };
+}
+
+/** An API of eSIM Go in whose bundles the contract stores values. */
+export async function openEsimGo(mode: StageMode): Promise<ServerUnderContract> {
+  const esimGoOptions = { bundles: [], rateLimit: false } as const;
+  const stage = await openStage({ mode, esimGo: esimGoOptions, ...UNHURRIED });
+  const { esimGo } = stage;
+  const headers = { 'x-api-key': esimGo.apiKey };
+  const stored = new Map<string, string>();
+  const found = async (key: string, signal: AbortSignal): Promise<string> => {
+    const path = `/v2.5/catalogue/bundle/${encodeURIComponent(key)}`;
+    return read(`${esimGo.url}${path}`, signal, headers);
+  };
+  return {
+    server: esimGo,
+    close: () => stage.close(),
+    ping: async (signal) => void (await found('nothing', signal)),
+    async store(key, value) {
+      stored.set(key, value);
+      const bundles = Array.from(stored, ([name, description]) => ({ name, description }));
+      await esimGo.change({ bundles });
+    },
+    async recall(key, signal) {
+      const bundle: unknown = JSON.parse(await found(key, signal));
+      return textFieldOf(bundle, 'description') ?? null;
+    },
+    startLine: /esim-go listens on/,
   };
 }
 
@@ -119,9 +148,13 @@ export async function openTls(mode: StageMode): Promise<ServerUnderContract> {
   };
 }
 
-async function read(url: string, signal: AbortSignal): Promise<string> {
+async function read(
+  url: string,
+  signal: AbortSignal,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<string> {
   // A connection for each: one that is kept may be found broken by a fault that is over.
-  const asked = get(url, { agent: false, signal });
+  const asked = get(url, { agent: false, headers, signal });
   try {
     const [answer]: IncomingMessage[] = await once(asked, 'response');
     return answer === undefined ? '' : await textOf(answer);

@@ -99,7 +99,7 @@ test('an S3 with accounts is refused in Docker before the engine is asked', asyn
 test('an S3 with other options than those of compose is refused in mode compose', () => {
   const composed = (given: object): unknown =>
     s3Topology(parseS3Settings('openStage', given), {}).compose;
-  expect(composed({})).toEqual({ available: true, services: ['s3'] });
+  expect(composed({})).toEqual({ available: true, services: ['s3'], profile: 'storage' });
   expect(composed({ accessKeyId: 'holdfast' })).toMatchObject({ available: true });
   expect(composed({ minPartBytes: 1 })).toMatchObject({
     available: false,

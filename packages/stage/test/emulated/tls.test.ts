@@ -70,6 +70,9 @@ const seen: Record<TlsFaultKind, string> = {
   wrongHost: 'ERR_TLS_CERT_ALTNAME_INVALID',
   selfSigned: 'DEPTH_ZERO_SELF_SIGNED_CERT',
   unknownAuthority: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  incompleteChain: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  // Of an address; for a name, Node falls back to the common name.
+  noSubjectAltName: 'ERR_TLS_CERT_ALTNAME_INVALID',
   // The alert arrives while the request is being written.
   oldProtocol: 'EPROTO',
 };

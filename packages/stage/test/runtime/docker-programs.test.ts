@@ -4,13 +4,25 @@ import { expect, test } from '@jest/globals';
 import { honoursServerContract } from '../../src/contract.ts';
 import { openStage } from '../../src/stage.ts';
 import { openGitClient } from '../emulated/git-client.ts';
-import { openDns, openGit, openTls, openUpstream } from '../emulated/program-contracts.ts';
+import {
+  openDns,
+  openEsimGo,
+  openGit,
+  openTls,
+  openUpstream,
+} from '../emulated/program-contracts.ts';
 
 const isAsked =
   process.env['HOLDFAST_STAGE'] === 'docker' && process.env['HOLDFAST_IMAGE_NODE'] !== undefined;
 
 if (isAsked) {
-  const programs = { upstream: openUpstream, dns: openDns, tls: openTls, git: openGit };
+  const programs = {
+    upstream: openUpstream,
+    dns: openDns,
+    tls: openTls,
+    git: openGit,
+    esimGo: openEsimGo,
+  };
   for (const [name, open] of Object.entries(programs)) {
     honoursServerContract(() => open('docker'), { kills: 1, name: `the ${name} in Docker` });
   }

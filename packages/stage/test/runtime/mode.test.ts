@@ -1,8 +1,6 @@
 import { expect, test } from '@jest/globals';
-import {
-  type DockerAvailability,
-  parseDockerHost,
-} from '../../src/runtime/container/availability.ts';
+import type { DockerAvailability } from '../../src/runtime/container/availability.ts';
+import { parseDockerHost } from '../../src/runtime/container/engine-candidates.ts';
 import { type RequestedMode, chooseMode } from '../../src/runtime/choose-mode.ts';
 
 const engine = { socketPath: '/run/engine.sock' };
@@ -72,6 +70,7 @@ test('an unknown HOLDFAST_STAGE is refused', async () => {
 test.each([
   ['unix:///run/user/1/docker.sock', { socketPath: '/run/user/1/docker.sock' }],
   ['tcp://127.0.0.1:2376', { host: '127.0.0.1', port: 2376 }],
+  ['tcp://[::1]:2375', { host: '::1', port: 2375 }],
   ['tcp://localhost', { host: 'localhost', port: 2375 }],
   ['tcp://docker:2375', undefined],
   ['ssh://me@there', undefined],

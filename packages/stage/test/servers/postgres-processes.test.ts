@@ -1,9 +1,11 @@
 /* oxlint-disable jest/no-standalone-expect -- testUnless declares a test */
+import { spawn } from 'node:child_process';
 import { expect, test } from '@jest/globals';
 import { orphansOf, checkSegmentRemoval } from '../../src/system/shared-memory.ts';
-import { readProcess } from '../../src/system/process-table.ts';
+import { listWorkingIn, readProcess } from '../../src/system/process-table.ts';
 import { openStage } from '../../src/stage.ts';
 import { holdingsOf, leftOf, postgresRows } from './postgres-session.ts';
+import { UNHURRIED } from './redis-contract.ts';
 import { obstacleOf, testUnless } from '../test-unless.ts';
 
 test('a kill ends every process of a Postgres at once, and the next start recovers from the crash', async () => {
@@ -44,6 +46,38 @@ test('a freeze suspends every process of a Postgres, sessions included', async (
     await stage.close();
   }
 });
+
+/** Keeps a processor busy, or a server with new sessions, until it is killed. */
+const BUSY = 'for (;;);';
+const CONNECTING = `
+const { connect } = require('node:net');
+const again = () => {
+  const socket = connect(Number(process.argv[1]), '127.0.0.1', () => socket.destroy());
+  socket.on('error', () => undefined).on('close', () => setImmediate(again));
+};
+for (let client = 0; client < 40; client += 1) again();
+`;
+
+test('a Postgres that is killed while clients connect and the machine is busy starts again, 20 times', async () => {
+  const stage = await openStage({ mode: 'local', postgres: true, ...UNHURRIED });
+  const { primary } = stage.postgres;
+  const { folder } = await holdingsOf(primary);
+  const programs = [...Array<string>(6).fill(BUSY), CONNECTING].map((program) =>
+    spawn(process.execPath, ['-e', program, String(primary.direct.port)], { stdio: 'ignore' }),
+  );
+  try {
+    const left: number[] = [];
+    for (let run = 0; run < 20; run += 1) {
+      await primary.kill();
+      left.push(...listWorkingIn(folder));
+      await primary.start();
+    }
+    expect(left).toEqual([]);
+  } finally {
+    for (const program of programs) program.kill('SIGKILL');
+    await stage.close();
+  }
+}, 120_000);
 
 const onSegments = testUnless(obstacleOf(await checkSegmentRemoval()));
 

@@ -45,12 +45,40 @@ test.each(versions)(
 );
 
 test.each(versions)(
+  'a replica of a primary with less of everything than the default starts (Postgres %d)',
+  async (version) => {
+    const settings = {
+      max_connections: '60',
+      max_worker_processes: '4',
+      max_wal_senders: '5',
+      max_locks_per_transaction: '32',
+    };
+    const stage = await openStage({ mode, postgres: { version, replica: true, settings } });
+    try {
+      const { primary, replica } = stage.postgres;
+      expect(await postgresRows(primary, 'show max_connections')).toEqual([['60']]);
+      await replica.kill();
+      await replica.start();
+      expect(await postgresRows(replica, 'select pg_is_in_recovery()')).toEqual([['t']]);
+    } finally {
+      await stage.close();
+    }
+  },
+);
+
+test.each(versions)(
   'a replica that was down catches up with the writes it missed (Postgres %d)',
   async (version) => {
     const stage = await openStage({ mode, postgres: { version, replica: true } });
     try {
       const { primary, replica } = stage.postgres;
       await replica.kill();
+      await expect(stage.postgres.promote()).rejects.toMatchObject({
+        code: 'STAGE_STATE',
+        server: 'postgres.replica',
+        verb: 'promote',
+        state: 'stopped',
+      });
       await postgresRows(primary, 'create table kept as select generate_series(1, 20000)');
       await replica.start();
       const caughtUp = `select 1 from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()`;

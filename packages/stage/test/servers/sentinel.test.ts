@@ -59,7 +59,9 @@ test('the Sentinels promote a replica when the primary is killed, and the former
 });
 
 test('the handle has the addresses of the Sentinels and a name that each of them knows', async () => {
-  const stage = await openStage({ mode, redis: 'sentinel' });
+  // A Sentinel counts the others as usable that have answered within this time.
+  const redis = { topology: 'sentinel', downAfterMs: 60_000 } as const;
+  const stage = await openStage({ mode, redis });
   try {
     const { sentinelAddresses, masterName, sentinels, replicas } = stage.redis;
     expect(sentinelAddresses).toEqual(sentinels.map(({ host, port }) => ({ host, port })));

@@ -8,6 +8,7 @@ const stage = await openStage({
   ...(mode === 'local' && { postgres: true }),
   serverNetworks: process.env['OWN_NETWORKS'] === '1',
 });
+process.stdout.write('opened\n');
 await stage.redis.limit({ memoryBytes: 64 * 1_048_576 });
 await stage.redis.kill();
 await stage.redis.start();

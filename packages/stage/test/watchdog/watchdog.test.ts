@@ -1,13 +1,16 @@
+/* oxlint-disable jest/no-standalone-expect -- testUnless declares a test */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
-import { readProcess } from '../../src/system/process-table.ts';
+import { listWorkingIn, readProcess } from '../../src/system/process-table.ts';
+import { mayMount } from '../limits/may-mount.ts';
+import { testUnless } from '../test-unless.ts';
 import { type Holdings, leftOf } from '../servers/postgres-session.ts';
 import { redisValue } from '../servers/redis-contract.ts';
 
@@ -80,3 +83,35 @@ test('a frozen Postgres does not outlive a runner that is killed, nor its folder
     runner.kill('SIGKILL');
   }
 }, 60_000);
+
+testUnless((await mayMount()) ? undefined : 'this user may not mount')(
+  'a full disk, a server that spins and one that is frozen do not outlive a runner that is killed',
+  async () => {
+    const program = fileURLToPath(new URL('./watchdog-filled-runner.ts', import.meta.url));
+    const runner = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] });
+    try {
+      const [line]: string[] = await once(createInterface(runner.stdout), 'line');
+      const { folders }: { folders: string[] } = JSON.parse(line ?? '');
+      const mounts = (): string => readFileSync('/proc/self/mounts', 'utf8');
+      for (const folder of folders) {
+        expect(mounts()).toContain(` ${folder} `);
+        expect(listWorkingIn(folder).length).toBeGreaterThan(0);
+      }
+
+      runner.kill('SIGKILL');
+      await once(runner, 'exit');
+
+      await until(() =>
+        folders.every(
+          (folder) =>
+            !mounts().includes(` ${folder} `) &&
+            listWorkingIn(folder).length === 0 &&
+            !existsSync(dirname(folder)),
+        ),
+      );
+    } finally {
+      runner.kill('SIGKILL');
+    }
+  },
+  60_000,
+);

@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto';
 import type { Journal } from '@holdfast/journal';
-import { type Clock, isHoldfastError } from '@holdfast/foundation';
-import { InvalidBodyError, StorageFullError } from '../errors.ts';
-import { errnoOf } from '../files/errno.ts';
+import { type Clock, abortable, isHoldfastError } from '@holdfast/foundation';
+import { InvalidBodyError, StorageClosedError, StorageFullError } from '../errors.ts';
+import { isOutOfSpace } from '../files/errno.ts';
 import type { BodyFiles } from '../journal/blobs.ts';
+import type { BlockChecksums } from '../journal/checked-file.ts';
+import type { WriterLives } from '../journal/lives.ts';
 import type { OperationLog } from '../journal/operation-log.ts';
 import type { Operation } from '../journal/operation.ts';
 import { type parseBody, slices } from '../object/body.ts';
@@ -11,14 +13,15 @@ import type { Budget, Reservation } from './budget.ts';
 
 interface WriteAcceptorDeps {
   readonly journal: Journal;
+  readonly lives: WriterLives;
   readonly log: OperationLog;
   readonly blobs: BodyFiles;
   readonly budget: Budget;
   readonly clock: Clock;
   readonly inlineBytes: number;
   readonly minFreeBytes: number;
-  /** The highest generation in the journal. */
-  readonly generation: number;
+  /** The highest generation in the journal; `undefined` when it contains no write. */
+  readonly generation: number | undefined;
 }
 
 type ObjectAttributes = Pick<Operation, 'contentType' | 'maxAgeSeconds' | 'metadata'>;
@@ -31,12 +34,11 @@ export interface AcceptedWrite {
 }
 
 /** A body in its record, or in a file. */
-type StoredBody = Pick<Operation, 'size' | 'sha256' | 'blob'>;
+type StoredBody = Pick<Operation, 'size' | 'sha256' | 'blob'> & { blocks?: BlockChecksums };
 type OperationId = Pick<Operation, 'id' | 'generation'>;
 
 const noAttributes: ObjectAttributes = { contentType: '', maxAgeSeconds: 0, metadata: {} };
 const noBody: StoredBody = { size: 0, sha256: '' };
-const outOfSpace = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Writes of one process, at most. */
 const GENERATIONS_PER_PROCESS = 2 ** 32;
 /** How long a measurement of the free disk space is used. */
@@ -45,6 +47,7 @@ const FREE_SPACE_VALID_MS = 1_000;
 /** Makes writes durable. The caller calls it for one write of a key at a time. */
 export class WriteAcceptor {
   readonly #deps: WriteAcceptorDeps;
+  readonly #closing = new AbortController();
   #generation: number;
   #free = { bytes: Infinity, untilMs: -Infinity };
   #measuring: Promise<void> | undefined;
@@ -52,7 +55,7 @@ export class WriteAcceptor {
   constructor(deps: WriteAcceptorDeps) {
     this.#deps = deps;
     // The journal may have released what an earlier process wrote: every process has its own range.
-    this.#generation = Math.max(deps.generation, deps.journal.epoch * GENERATIONS_PER_PROCESS);
+    this.#generation = Math.max(deps.generation ?? 0, deps.journal.epoch * GENERATIONS_PER_PROCESS);
   }
 
   /**
@@ -85,7 +88,7 @@ export class WriteAcceptor {
       }
       const operation = this.#operation('put', key, id, attributes, stored);
       signal?.throwIfAborted();
-      await this.#deps.log.append(operation, inline);
+      await this.#deps.log.append(operation, inline, stored.blocks);
       return { operation, bytes };
     } catch (error) {
       reservation.cancel();
@@ -94,18 +97,22 @@ export class WriteAcceptor {
       if (blob !== undefined && !isInDoubt) {
         await Promise.allSettled([this.#deps.blobs.remove(blob)]);
       }
-      if (outOfSpace.has(errnoOf(error) ?? '')) {
+      if (isOutOfSpace(error)) {
         throw new StorageFullError('disk', size, 'the disk is full', { cause: error });
       }
       throw error;
     }
   }
 
-  /** @throws StorageFullError, the journal's errors */
-  async remove(key: string): Promise<AcceptedWrite> {
+  /**
+   * @param onlyOurs whether another writer's object, found in its place after an outage, stays.
+   * @throws StorageFullError, the journal's errors
+   */
+  async remove(key: string, onlyOurs = false): Promise<AcceptedWrite> {
     const reservation = this.#deps.budget.reserve(0);
     try {
-      const operation = this.#operation('remove', key, this.#nextId(), noAttributes, noBody);
+      const removal = this.#operation('remove', key, this.#nextId(), noAttributes, noBody);
+      const operation: Operation = onlyOurs ? { ...removal, onlyOurs } : removal;
       await this.#deps.log.append(operation, undefined);
       return { operation, bytes: undefined };
     } catch (error) {
@@ -122,17 +129,23 @@ export class WriteAcceptor {
     signal: AbortSignal | undefined,
   ): Promise<StoredBody> {
     const isSizeKnown = 'bytes' in body;
-    const chunks = isSizeKnown ? slices(body.bytes) : await body.open();
-    return this.#deps.blobs.write(id, checkChunks(key, chunks, signal), (bytes) => {
+    const signals = signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal];
+    const chunks = isSizeKnown ? slices(body.bytes) : await untilAborted(body.open(), signals);
+    return this.#deps.blobs.write(id, checkChunks(key, chunks, signals), (bytes) => {
       if (!isSizeKnown) reservation.grow(bytes);
     });
   }
 
-  /** The journal's id tells our operations from others', the generation makes each id unique. */
+  /** Rejects the writes whose bodies are still being read. */
+  close(): void {
+    this.#closing.abort(new StorageClosedError('upload'));
+  }
+
+  /** The identity tells our operations from others', the generation makes each id unique. */
   #nextId(): OperationId {
     this.#generation += 1;
     const generation = this.#generation;
-    return { id: `${this.#deps.journal.id}-${generation.toString(36)}`, generation };
+    return { id: this.#deps.lives.operationId(generation), generation };
   }
 
   #operation(
@@ -182,17 +195,36 @@ export class WriteAcceptor {
   }
 }
 
-/** Throws for chunks that are not bytes, and once the signal aborts. */
+/** Settles like `work`, or rejects with the reason of the first signal that aborts. */
+function untilAborted<T>(work: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
+  return signals.reduce((pending, signal) => abortable(pending, signal), work);
+}
+
+/** Throws for chunks that are not bytes, and as soon as a signal aborts, even if the body never gives another chunk. */
 async function* checkChunks(
   key: string,
   chunks: AsyncIterable<Uint8Array>,
-  signal: AbortSignal | undefined,
+  signals: readonly AbortSignal[],
 ): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) {
-    signal?.throwIfAborted();
-    const given: unknown = chunk;
-    if (typeof given === 'string') yield Buffer.from(given);
-    else if (given instanceof Uint8Array || Buffer.isBuffer(given)) yield chunk;
-    else throw new InvalidBodyError(key, `the stream gave ${typeof given} instead of bytes`);
+  const body = chunks[Symbol.asyncIterator]();
+  let isRead = false;
+  try {
+    while (true) {
+      const { done = false, value } = await untilAborted(body.next(), signals);
+      isRead = done;
+      if (done) return;
+      const given: unknown = value;
+      if (typeof given === 'string') yield Buffer.from(given);
+      else if (given instanceof Uint8Array || Buffer.isBuffer(given)) yield given;
+      else
+        throw new InvalidBodyError(key, `the stream gave ${typeof given} instead of bytes or text`);
+    }
+  } finally {
+    // Not awaited: a body that hangs does not end either.
+    if (!isRead) void endOf(body).catch(() => undefined);
   }
+}
+
+async function endOf(body: AsyncIterator<Uint8Array>): Promise<void> {
+  await body.return?.();
 }

@@ -6,7 +6,7 @@ interface Limits {
   readonly maxObjectBytes: number;
 }
 
-/** The room for pending writes, reserved before a byte is written. */
+/** The room for the writes that the journal keeps, reserved before a byte is written. */
 export class Budget {
   readonly #limits: Limits;
   #bytes = 0;
@@ -27,7 +27,11 @@ export class Budget {
   reserve(bytes: number): Reservation {
     const { maxPending } = this.#limits;
     if (this.#operations >= maxPending) {
-      throw new StorageFullError('maxPending', bytes, `${maxPending} writes are pending already`);
+      throw new StorageFullError(
+        'maxPending',
+        bytes,
+        `the journal keeps ${maxPending} writes already`,
+      );
     }
     const reservation = new Reservation(this, bytes);
     this.#operations += 1;
@@ -54,7 +58,7 @@ export class Budget {
       throw new StorageFullError('maxObjectBytes', objectBytes, seen);
     }
     if (this.#bytes + bytes > maxBytes) {
-      const seen = `${this.#bytes} bytes are pending, ${bytes} more would exceed ${maxBytes}`;
+      const seen = `the journal keeps ${this.#bytes} bytes, ${bytes} more would exceed ${maxBytes}`;
       throw new StorageFullError('maxBytes', objectBytes, seen, {
         retryable: objectBytes <= maxBytes,
       });

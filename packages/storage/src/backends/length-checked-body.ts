@@ -1,14 +1,39 @@
 import { BodyIntegrityError } from '../errors.ts';
 import type { RequestTimeout } from './request-timeout.ts';
 
+interface ExpectedBody {
+  /** The bytes before the first wanted one. */
+  readonly skip: number;
+  readonly size: number;
+  readonly timeout: RequestTimeout;
+  /** Closes the connection of a response that is not read to its end. */
+  readonly release: () => void;
+}
+
 /**
  * The body of a response, checked against its stated length: a connection that closes early ends the body of
- * `fetch` with an error in some cases and without one in others. Each chunk restarts the timeout.
+ * `fetch` with an error in some cases and without one in others. Each chunk restarts the timeout. `return()` releases
+ * the connection, also before the first chunk is read.
  */
-export async function* lengthCheckedBody(
+export function lengthCheckedBody(
   key: string,
   body: AsyncIterable<Uint8Array> | null,
-  expected: { skip: number; size: number; timeout: RequestTimeout },
+  expected: ExpectedBody,
+): AsyncGenerator<Uint8Array> {
+  const checked = checkedChunks(key, body, expected);
+  const end = checked.return.bind(checked);
+  checked.return = (value) => {
+    expected.timeout.end();
+    expected.release();
+    return end(value);
+  };
+  return checked;
+}
+
+async function* checkedChunks(
+  key: string,
+  body: AsyncIterable<Uint8Array> | null,
+  expected: ExpectedBody,
 ): AsyncGenerator<Uint8Array> {
   const { size, timeout } = expected;
   let seen = 0;

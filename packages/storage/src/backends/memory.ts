@@ -17,6 +17,7 @@ import {
   ok,
 } from '../backend.ts';
 import { bytesSource, collect } from '../object/body.ts';
+import { cacheControlOf } from '../object/cache-control.ts';
 import { anyKeys, compareKeys, keyFailure, refuseKey } from '../object/key.ts';
 import { pageOf } from './page.ts';
 
@@ -33,11 +34,13 @@ export type MemoryFault =
   | { readonly before: StorageFailure }
   | { readonly after: StorageFailure };
 
+/** An object in the memory of a `MemoryBackend`. */
 export interface MemoryObject {
   readonly bytes: Uint8Array;
   readonly head: ObjectHead;
 }
 
+/** A backend in memory, for tests: it can be read, damaged and made to fail. */
 export interface MemoryBackend extends StorageBackend {
   /** The stored objects, for a test to read or damage. */
   readonly objects: Map<string, MemoryObject>;
@@ -79,6 +82,8 @@ class InMemoryBackend implements MemoryBackend {
       key,
       size: bytes.byteLength,
       version: `v${this.#versions}`,
+      etag: `"${createHash('md5').update(bytes).digest('hex')}"`,
+      createdEpochMs: this.objects.get(key)?.head.createdEpochMs ?? this.#clock.epochMs(),
       lastModifiedEpochMs: this.#clock.epochMs(),
       metadata: {},
       ...given,
@@ -87,7 +92,7 @@ class InMemoryBackend implements MemoryBackend {
   }
 
   put(key: string, body: BodySource, options: PutOptions): Promise<BackendResult<PutReceipt>> {
-    const { stamp, condition, signal, contentType, metadata } = options;
+    const { stamp, condition, signal, contentType, maxAgeSeconds, metadata } = options;
     return this.#call({ kind: 'put', key, stamp }, signal, async () => {
       const bytes = body.bytes ?? (await collect(body.open()).catch(() => undefined));
       if (bytes === undefined) return fail('transient', 'the body could not be read');
@@ -98,7 +103,12 @@ class InMemoryBackend implements MemoryBackend {
       }
       const sha256 = createHash('sha256').update(bytes).digest('hex');
       if (sha256 !== stamp.sha256) return fail('transient', 'the checksum does not match');
-      this.apply(key, bytes, { contentType, metadata, stamp });
+      this.apply(key, bytes, {
+        contentType,
+        cacheControl: cacheControlOf(maxAgeSeconds),
+        metadata,
+        stamp,
+      });
       return ok({ version: `v${this.#versions}` });
     });
   }

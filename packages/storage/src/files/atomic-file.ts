@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { FileSystem } from '@holdfast/journal';
+import type { FileSystem, OpenFile } from '@holdfast/journal';
 
 /**
  * Writes a file that is complete or does not exist, at whatever moment the process dies: it is written under
@@ -39,23 +39,18 @@ export async function writeAtomically(
   }
 }
 
-/**
- * The bytes of a file from `from` up to, not including, `to`.
- * @param into memory for every chunk, valid until the next is requested; without it every chunk is allocated.
- */
+/** The bytes of a file from `from` up to, not including, `to`. */
 export async function* readFileRange(
   files: FileSystem,
   path: string,
   from: number,
   to: number,
-  into?: Uint8Array,
 ): AsyncGenerator<Uint8Array> {
   if (to <= from) return;
   const file = await files.open(path, 'read');
   try {
     for (let position = from; position < to;) {
-      const rest = to - position;
-      const chunk = into?.subarray(0, rest) ?? Buffer.allocUnsafe(Math.min(CHUNK_BYTES, rest));
+      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, to - position));
       const read = await file.read(chunk, position);
       if (read === 0) {
         throw Object.assign(new Error(`${path} ended at ${position} of ${to} bytes`), {
@@ -68,6 +63,21 @@ export async function* readFileRange(
   } finally {
     await file.close();
   }
+}
+
+/** Reads until `into` is full, or the file ends; resolves with the number of bytes. */
+export async function readFully(
+  file: OpenFile,
+  into: Uint8Array,
+  position: number,
+): Promise<number> {
+  let filled = 0;
+  while (filled < into.byteLength) {
+    const read = await file.read(into.subarray(filled), position + filled);
+    if (read === 0) break;
+    filled += read;
+  }
+  return filled;
 }
 
 /** The size of one read of a file. */

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type Journal, JournalFullError } from '@holdfast/journal';
 import {
   type Clock,
@@ -9,9 +8,10 @@ import {
 } from '@holdfast/foundation';
 import type { BodySource } from '../backend.ts';
 import { bytesSource } from '../object/body.ts';
-import { StorageFullError } from '../errors.ts';
+import { BodyIntegrityError, StorageFullError } from '../errors.ts';
 import type { Operation } from './operation.ts';
 import type { BodyFiles } from './blobs.ts';
+import type { BlockChecksums } from './checked-file.ts';
 import {
   type LogRecord,
   type SavedProgress,
@@ -26,8 +26,10 @@ interface Held {
   sequence: number;
   /** Its bytes, if there is room for them in memory. */
   bytes: Uint8Array | undefined;
-  /** Whether the file of its body is known to be intact; unknown for a file of an earlier process. */
-  isVerified: boolean;
+  /** The checksums of the file of its body; not known yet for a file of an earlier process. */
+  blocks: BlockChecksums | undefined;
+  /** Whether the file of its body was found damaged. */
+  isDamaged: boolean;
   /** The backends that have it, for a rewrite of its record. */
   readonly settled: Set<string>;
 }
@@ -59,6 +61,8 @@ export class OperationLog {
   readonly #pendingAppends = new LinkedList<PendingAppend>();
   #inOrder = true;
   #latestSequence = 0;
+  /** The latest operation is kept, settled or not: it shows which generations a copy of this journal knows. */
+  #keptSequence: number | undefined;
   #settlements: { readonly settlement: Settlement; readonly kept: () => void }[] = [];
   #settleTimer: Timer | undefined;
   #isSettlingDue = false;
@@ -80,18 +84,31 @@ export class OperationLog {
 
   /** Takes over an operation that the journal held when it was opened. */
   adopt(operation: Operation, sequence: number, settled: ReadonlySet<string>): void {
-    const isVerified = operation.blob === undefined;
-    this.#hold({ operation, sequence, bytes: undefined, isVerified, settled: new Set(settled) });
+    this.#hold({
+      operation,
+      sequence,
+      bytes: undefined,
+      blocks: undefined,
+      isDamaged: false,
+      settled: new Set(settled),
+    });
+  }
+
+  /** Keeps the record of the latest operation that the journal held when it was opened. */
+  keep(sequence: number | undefined): void {
+    this.#keptSequence = sequence;
   }
 
   /**
    * Resolves once the operation is durable.
    * @throws StorageFullError, and the journal's own errors
    */
-  append(operation: Operation, bytes: Uint8Array | undefined): Promise<void> {
+  append(
+    operation: Operation,
+    bytes: Uint8Array | undefined,
+    blocks?: BlockChecksums,
+  ): Promise<void> {
     const record = encodeRecord({ kind: 'operation', operation, bytes, settled: [] });
-    // Waiting settlements share the write.
-    if (this.#settlements.length > 0) this.#startSettling();
     return this.#append(record, operation.size, (sequence) => {
       const hasRoom = this.#memoryBytes + operation.size <= this.#maxMemoryBytes;
       const kept =
@@ -99,40 +116,47 @@ export class OperationLog {
           ? record.subarray(record.byteLength - bytes.byteLength)
           : undefined;
       this.#memoryBytes += kept?.byteLength ?? 0;
-      this.#hold({ operation, sequence, bytes: kept, isVerified: true, settled: new Set() });
+      const settled = new Set<string>();
+      this.#keptSequence = Math.max(sequence, this.#keptSequence ?? 0);
+      this.#hold({ operation, sequence, bytes: kept, blocks, isDamaged: false, settled });
     });
   }
 
-  /** The body of an operation that is still held; a promise only when the journal has to be read. */
+  /**
+   * The body of an operation that is still held; a promise only when the disk has to be read. A damaged body fails
+   * while it is read, before any damaged byte is handed out.
+   * @throws BodyIntegrityError
+   */
   body(operation: Operation): BodySource | Promise<BodySource> {
-    if (operation.blob !== undefined) return this.#blobs.source(operation.blob, operation.size);
     const held = this.#held.get(operation.id);
     if (held === undefined) throw new RangeError(`operation ${operation.id} is no longer held`);
+    if (operation.blob !== undefined) return this.#fileOf(held, operation.blob);
     return held.bytes === undefined ? this.#read(held).then(bytesSource) : bytesSource(held.bytes);
   }
 
-  /**
-   * The body for sending: the checksum of a file of an earlier process is verified once.
-   * @throws RangeError when the file is damaged
-   */
-  bodyToSend(operation: Operation): BodySource | Promise<BodySource> {
-    const held = this.#held.get(operation.id);
-    return held === undefined || held.isVerified ? this.body(operation) : this.#verifiedBody(held);
+  /** Whether the body was found damaged on the disk: no attempt will ever send it. */
+  isDamaged(operation: Operation): boolean {
+    return this.#held.get(operation.id)?.isDamaged === true;
   }
 
   /**
    * Records that a backend has the operation, in a batch; `kept` is called once that is durable. A lost
    * settlement costs the next process one read from the backend.
-   * @param isLast nothing else is in flight whose settlement could share the record: it is written at once.
+   * @param isAwaited someone waits until everything is settled: it is written at once.
    */
-  settle(operation: Operation, backend: string, isLast: boolean, kept: () => void): void {
+  settle(operation: Operation, backend: string, isAwaited: boolean, kept: () => void): void {
     this.#held.get(operation.id)?.settled.add(backend);
     const { key, generation } = operation;
     this.#settlements.push({ settlement: { backend, key, generation }, kept });
-    if (isLast || this.#settlements.length >= SETTLE_AT) this.#startSettling();
+    if (isAwaited || this.#settlements.length >= SETTLE_AT) this.#startSettling();
     else {
       this.#settleTimer ??= this.#clock.schedule(SETTLE_WITHIN_MS, () => this.#startSettling());
     }
+  }
+
+  /** Writes the settlements that wait for others to share their record. */
+  settleNow(): void {
+    if (this.#settlements.length > 0) this.#startSettling();
   }
 
   async keepProgress(progress: SavedProgress): Promise<void> {
@@ -158,7 +182,7 @@ export class OperationLog {
 
   /** Resolves when nothing is being written to the journal. */
   async close(): Promise<void> {
-    if (this.#settlements.length > 0) this.#startSettling();
+    this.settleNow();
     while (this.#settling !== undefined || this.#compacting !== undefined) {
       await Promise.allSettled([this.#settling, this.#compacting]);
     }
@@ -221,7 +245,7 @@ export class OperationLog {
 
   /** The lowest sequence that is still needed, or may be once an append in progress is noted. */
   #bound(): number {
-    let bound = this.#journal.next;
+    let bound = Math.min(this.#journal.next, this.#keptSequence ?? Infinity);
     const { first } = this.#held;
     if (this.#inOrder) bound = Math.min(bound, first?.sequence ?? bound);
     else for (const { sequence } of this.#held.values()) bound = Math.min(bound, sequence);
@@ -266,16 +290,25 @@ export class OperationLog {
     }
   }
 
-  async #verifiedBody(held: Held): Promise<BodySource> {
-    const { operation } = held;
-    const source = await this.body(operation);
-    const hash = createHash('sha256');
-    for await (const chunk of source.open()) hash.update(chunk);
-    if (hash.digest('hex') !== operation.sha256) {
-      throw new RangeError(`the file of operation ${operation.id} is damaged`);
-    }
-    held.isVerified = true;
-    return source;
+  #fileOf(held: Held, blob: string): BodySource | Promise<BodySource> {
+    const { size, key, sha256 } = held.operation;
+    const damaged = (missing?: unknown): unknown => {
+      // Its file was dropped with the operation.
+      if (missing !== undefined && this.#held.get(held.operation.id) !== held) return missing;
+      held.isDamaged = true;
+      return new BodyIntegrityError(
+        key,
+        `the file ${blob} of its bytes is damaged or missing on this disk`,
+        missing,
+      );
+    };
+    const { blocks } = held;
+    if (blocks !== undefined) return this.#blobs.source(blob, { size, blocks }, damaged);
+    return this.#blobs.digest(blob, size, damaged).then((digest) => {
+      if (digest.sha256 !== sha256) throw damaged();
+      held.blocks = digest.blocks;
+      return this.#blobs.source(blob, { size, blocks: digest.blocks }, damaged);
+    });
   }
 
   async #read(held: Held): Promise<Uint8Array> {

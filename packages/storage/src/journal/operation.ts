@@ -2,7 +2,7 @@
 export interface Operation {
   readonly kind: 'put' | 'remove';
   readonly key: string;
-  /** Begins with the journal's id, which distinguishes our writes from those of others. */
+  /** Begins with the journal's id and the nonce of its life, which distinguish our writes from those of others. */
   readonly id: string;
   /** Higher than that of every earlier operation of this storage, in earlier processes too. */
   readonly generation: number;
@@ -13,6 +13,8 @@ export interface Operation {
   readonly contentType: string;
   readonly maxAgeSeconds: number;
   readonly metadata: Readonly<Record<string, string>>;
+  /** A removal after which another writer's object, found in its place after an outage, stays. */
+  readonly onlyOurs?: boolean;
   /** The file of its bytes; absent when they are in the journal's record. */
   readonly blob?: string;
 }

@@ -16,8 +16,10 @@ export interface Recovered {
   readonly unfinished: readonly UnfinishedWrites[];
   /** Operations that not every backend has, and those that they supersede. */
   readonly held: readonly RecoveredOperation[];
-  /** The highest generation seen. */
-  readonly generation: number;
+  /** The highest generation; `undefined` when there is no write. */
+  readonly generation: number | undefined;
+  /** The sequence of the operation with it. */
+  readonly lastSequence: number | undefined;
 }
 
 /** Reads the journal from its oldest record to its end. */
@@ -25,7 +27,7 @@ export async function recover(journal: Journal, backends: readonly string[]): Pr
   const operations = new Map<string, Map<number, RecoveredOperation>>();
   const settled = new Map<string, Map<string, number>>();
   const progress = new Map<string, Map<string, { generation: number; state: unknown }>>();
-  let generation = 0;
+  let last: { readonly generation: number; readonly sequence: number } | undefined;
 
   const settle = (key: string, backend: string, upTo: number): void => {
     const ofKey = nested(settled, key);
@@ -36,14 +38,15 @@ export async function recover(journal: Journal, backends: readonly string[]): Pr
   while (true) {
     const limits = { maxRecords: RECORDS_AT_ONCE, maxBytes: BYTES_AT_ONCE };
     const records = await journal.read(from, limits);
-    const last = records.at(-1);
-    if (last === undefined) break;
-    from = last.sequence + 1;
+    const end = records.at(-1);
+    if (end === undefined) break;
+    from = end.sequence + 1;
     for (const { sequence, payload } of records) {
       const record = decodeRecord(payload);
       if (record.kind === 'operation') {
         const { operation } = record;
-        generation = Math.max(generation, operation.generation);
+        const { generation } = operation;
+        if (generation >= (last?.generation ?? 0)) last = { generation, sequence };
         const found = { operation, sequence, settled: new Set(record.settled) };
         nested(operations, operation.key).set(operation.generation, found);
         for (const backend of record.settled) {
@@ -81,7 +84,7 @@ export async function recover(journal: Journal, backends: readonly string[]): Pr
     });
   }
   held.sort((left, right) => left.sequence - right.sequence);
-  return { unfinished, held, generation };
+  return { unfinished, held, generation: last?.generation, lastSequence: last?.sequence };
 }
 
 function nested<K, L, V>(maps: Map<K, Map<L, V>>, key: K): Map<L, V> {

@@ -1,6 +1,5 @@
 import { types } from 'node:util';
-import type { FileSystem } from '@holdfast/journal';
-import { CHUNK_BYTES, readFileRange } from '../files/atomic-file.ts';
+import { CHUNK_BYTES } from '../files/atomic-file.ts';
 import type { BodySource } from '../backend.ts';
 import { BodyIntegrityError, BodyNotRepeatableError, InvalidBodyError } from '../errors.ts';
 
@@ -10,8 +9,8 @@ export type Body =
   | ArrayBuffer
   | ArrayBufferView
   | Blob
-  /** Opens the body; called for each read. Its size need not be known. */
-  | (() => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>);
+  /** Opens the body; called for each read. Its size need not be known; its chunks are bytes or text. */
+  | (() => AsyncIterable<Uint8Array | string> | Promise<AsyncIterable<Uint8Array | string>>);
 
 /**
  * The body of an upload: its bytes, or a function that opens it.
@@ -22,6 +21,13 @@ export function parseBody(
   body: unknown,
 ): { bytes: Uint8Array } | { open: () => Promise<AsyncIterable<Uint8Array>> } {
   if (typeof body === 'string') return { bytes: Buffer.from(body) };
+  const buffer: unknown = ArrayBuffer.isView(body) ? body.buffer : body;
+  if (buffer instanceof ArrayBuffer && buffer.detached) {
+    throw new InvalidBodyError(
+      key,
+      'its memory was transferred elsewhere; give a copy of the bytes',
+    );
+  }
   if (types.isAnyArrayBuffer(body)) return { bytes: new Uint8Array(body) };
   if (ArrayBuffer.isView(body)) {
     return { bytes: new Uint8Array(body.buffer, body.byteOffset, body.byteLength) };
@@ -35,7 +41,7 @@ export function parseBody(
       },
     };
   }
-  if (isBlob(body)) return { open: async () => body.stream() };
+  if (isBlob(body)) return { open: async () => blobSlices(body) };
   if (isAsyncIterable(body)) throw new BodyNotRepeatableError(key);
   const seen = body === null ? 'null' : typeof body;
   throw new InvalidBodyError(
@@ -62,12 +68,11 @@ export async function* slices(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** A body in a file. */
-export function fileSource(files: FileSystem, path: string, size: number): BodySource {
-  return {
-    size,
-    open: (from = 0, to = size, into) => readFileRange(files, path, from, to, into),
-  };
+/** A Blob as chunks: its own stream is as fast as it can be, and leaves a copy of the whole Blob in memory. */
+async function* blobSlices(blob: Blob): AsyncGenerator<Uint8Array> {
+  for (let from = 0; from < blob.size; from += CHUNK_BYTES) {
+    yield new Uint8Array(await blob.slice(from, from + CHUNK_BYTES).arrayBuffer());
+  }
 }
 
 /**
@@ -97,18 +102,13 @@ export function partReader(
 async function fill(key: string, into: Uint8Array, body: BodySource, from: number): Promise<void> {
   const to = from + into.byteLength;
   let filled = 0;
-  while (filled < into.byteLength) {
-    const rest = into.subarray(filled);
-    let read = 0;
-    for await (const chunk of body.open(from + filled, to, rest)) {
-      if (chunk.buffer !== into.buffer) rest.set(chunk);
-      read = chunk.byteLength;
-      // The next chunk would overwrite it.
-      break;
-    }
-    if (read === 0)
-      throw new BodyIntegrityError(key, `the body ended at ${from + filled} of ${to} bytes`);
-    filled += read;
+  // Each chunk is copied before the next one may reuse its memory.
+  for await (const chunk of body.open(from, to, true)) {
+    into.set(chunk, filled);
+    filled += chunk.byteLength;
+  }
+  if (filled < into.byteLength) {
+    throw new BodyIntegrityError(key, `the body ended at ${from + filled} of ${to} bytes`);
   }
 }
 
@@ -132,8 +132,10 @@ function isBlob(value: unknown): value is Blob {
   return (
     typeof value === 'object' &&
     value !== null &&
-    'stream' in value &&
-    typeof value.stream === 'function' &&
-    'size' in value
+    'slice' in value &&
+    typeof value.slice === 'function' &&
+    'arrayBuffer' in value &&
+    'size' in value &&
+    typeof value.size === 'number'
   );
 }

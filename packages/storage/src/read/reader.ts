@@ -1,44 +1,42 @@
 import { createHash } from 'node:crypto';
-import type { Clock, OrderedMap } from '@holdfast/foundation';
-import { type CircuitBreaker, createCircuitBreaker } from '@holdfast/resilience';
 import {
   type StorageFailure,
   type BackendResult,
+  type ListOptions,
   type ObjectContent,
+  type ObjectHead,
+  type ObjectPage,
   type StorageBackend,
   fail,
-  toResult,
 } from '../backend.ts';
-import { ObjectNotFoundError, StorageUnavailableError } from '../errors.ts';
-import type { OperationLog } from '../journal/operation-log.ts';
+import { ObjectNotFoundError, StorageDeniedError, StorageUnavailableError } from '../errors.ts';
 import { collect } from '../object/body.ts';
+import { cacheControlOf } from '../object/cache-control.ts';
 import type { BackendWriter } from '../replication/backend-writer.ts';
 import { type KeyWrites, isBehind } from '../replication/key-replica.ts';
 import type { Download, ObjectInfo } from '../storage.ts';
+import { BackendReads, type BackendReadsDeps } from './backend-reads.ts';
 import {
+  type ResumingBodyOptions,
   bufferedDownload,
   infoOf,
   resumingBody,
   toDownload,
-  verifiedBody,
 } from './download-body.ts';
 import type { CopyHead, LocalCopies } from './local-copies.ts';
-import type { ReadEpoch, ReadEpochs } from './stale-reads.ts';
+import { type FoundBody, type PendingWrites, pendingBody } from './pending-body.ts';
+import type { ShownObjects } from './shown-objects.ts';
+import type { ReadEpoch } from './stale-reads.ts';
 
-interface ReaderDeps {
-  /** The backends in their order, as they are written to. */
-  readonly writers: readonly BackendWriter[];
-  readonly pendingKeys: Pick<OrderedMap<KeyWrites>, 'get'>;
-  readonly log: OperationLog;
+interface ReaderDeps extends BackendReadsDeps {
+  /** The writes that wait here; without them the backends alone are read. */
+  readonly pending: PendingWrites | undefined;
   readonly local: LocalCopies | undefined;
-  readonly clock: Clock;
   readonly verifyWholeBytes: number;
-  readonly circuitBreaker: {
-    readonly failureThreshold: number;
-    readonly openDurationMs: number;
-    readonly maxOpenDurationMs: number;
-  };
-  readonly epochs: ReadEpochs;
+  readonly unreadBodyTimeoutMs: number;
+  readonly shown: ShownObjects;
+  /** The downloads by their source. */
+  readonly counts: Record<string, number>;
 }
 
 /** A backend has damaged bytes of an object whose good bytes were read elsewhere. */
@@ -49,8 +47,7 @@ export interface Repair {
   readonly epoch: ReadEpoch;
 }
 
-interface Found {
-  readonly download: Download;
+interface Found extends FoundBody {
   readonly repair?: Repair;
 }
 
@@ -77,24 +74,21 @@ const READS = 2;
 /** Finds the latest bytes that can be reached. */
 export class ObjectReader {
   readonly #deps: ReaderDeps;
-  readonly #circuits: readonly CircuitBreaker[];
-  readonly counts: Record<string, number> = {};
+  readonly #reads: BackendReads;
 
   constructor(deps: ReaderDeps) {
     this.#deps = deps;
-    const { circuitBreaker, clock } = deps;
-    this.#circuits = deps.writers.map(({ backend }) =>
-      createCircuitBreaker({ ...circuitBreaker, name: `${backend.name} reads`, clock }),
-    );
+    this.#reads = new BackendReads(deps);
   }
 
-  /** @throws ObjectNotFoundError, StorageUnavailableError, the signal's own reason */
+  /** @throws ObjectNotFoundError, StorageDeniedError, StorageUnavailableError, the signal's own reason */
   async download(key: string, signal: AbortSignal): Promise<Found> {
-    const epoch = this.#deps.epochs.begin(key);
+    const epoch = this.#deps.shown.begin(key);
     try {
-      const found = await this.#find(key, signal, epoch);
+      const found = await this.#reads.waiting(signal, () => this.#find(key, signal, epoch));
       const { from } = found.download;
-      this.counts[from] = (this.counts[from] ?? 0) + 1;
+      const { counts } = this.#deps;
+      counts[from] = (counts[from] ?? 0) + 1;
       return found;
     } finally {
       epoch.end();
@@ -102,76 +96,110 @@ export class ObjectReader {
   }
 
   async #find(key: string, signal: AbortSignal, epoch: ReadEpoch): Promise<Found> {
+    const again = async () => (await this.#find(key, signal, epoch)).download.body;
     const attempts: Attempt[] = [];
     const corrupt: { backend: string; operationId: string }[] = [];
     for (const writer of this.#deps.writers) {
       const backend = writer.backend.name;
-      const writes = this.#deps.pendingKeys.get(key);
-      if (writes !== undefined && isBehind(writes, writer)) {
-        const download = await this.#pending(writes);
-        if (download !== undefined) return { download };
-        continue;
+      const { pending } = this.#deps;
+      const writes = pending?.keys.get(key);
+      if (pending !== undefined && writes !== undefined) {
+        const isLatest = await this.#isLatest(pending, writes, writer, signal);
+        const body = this.#bodyOptions(signal);
+        const found = isLatest ? await pendingBody(pending, writes, again, body) : undefined;
+        if (found !== undefined) return found;
       }
       const read = await this.#read(key, writer, signal, epoch);
       if (read.kind === 'ok') {
         const { download, bytes, operationId } = read;
         const damaged = corrupt.find((one) => one.operationId === operationId);
         if (bytes === undefined || damaged === undefined || epoch.signal.aborted) {
-          return { download };
+          return { download, isInMemory: bytes !== undefined };
         }
-        const repair = { backend: damaged.backend, bytes, epoch: this.#deps.epochs.begin(key) };
-        return { download, repair };
+        const repair = { backend: damaged.backend, bytes, epoch: this.#deps.shown.begin(key) };
+        return { download, isInMemory: true, repair };
       }
       const { failure } = read;
       if (read.kind === 'corrupt') corrupt.push({ backend, operationId: read.operationId });
       if (attempts.length === 0 && this.#isAuthoritative(failure, writer)) {
+        await this.#deps.shown.read(epoch, backend, undefined, signal);
         throw new ObjectNotFoundError(key, `${backend} has no such object`);
       }
       attempts.push({ from: backend, failure });
     }
     const copy = await this.#localCopy(key);
     if (copy !== undefined) {
-      return { download: bufferedDownload('local', copy.head, copy.bytes) };
+      return { download: bufferedDownload('local', copy.head, copy.bytes), isInMemory: true };
     }
-    if (attempts.length > 0 && attempts.every(({ failure }) => failure.kind === 'notFound')) {
+    if (attempts.length > 0 && attempts.every(isAbsent)) {
       throw new ObjectNotFoundError(key, 'no backend has such an object');
     }
-    throw new StorageUnavailableError(`download of ${JSON.stringify(key)}`, attempts);
+    throw failedRead(`download of ${JSON.stringify(key)}`, attempts);
   }
 
   /**
    * Resolves with the description of an object; with `undefined` when there is none.
-   * @throws StorageUnavailableError, the signal's own reason
+   * @throws StorageDeniedError, StorageUnavailableError, the signal's own reason
    */
   async describe(tried: string, key: string, signal: AbortSignal): Promise<ObjectInfo | undefined> {
+    const epoch = this.#deps.shown.begin(key);
+    try {
+      return await this.#reads.waiting(signal, () => this.#describe(tried, key, signal, epoch));
+    } finally {
+      epoch.end();
+    }
+  }
+
+  async #describe(
+    tried: string,
+    key: string,
+    signal: AbortSignal,
+    epoch: ReadEpoch,
+  ): Promise<ObjectInfo | undefined> {
     const attempts: Attempt[] = [];
     for (const writer of this.#deps.writers) {
-      const writes = this.#deps.pendingKeys.get(key);
-      if (writes !== undefined && isBehind(writes, writer)) {
-        const { kind, size, contentType, metadata, acceptedAtEpochMs } = writes.newest;
+      const { pending } = this.#deps;
+      const writes = pending?.keys.get(key);
+      const isLatest =
+        pending !== undefined &&
+        writes !== undefined &&
+        (await this.#isLatest(pending, writes, writer, signal));
+      if (isLatest) {
+        const { kind, size, contentType, maxAgeSeconds, metadata, acceptedAtEpochMs } =
+          writes.newest;
         if (kind === 'remove') return undefined;
         const lastModifiedEpochMs = acceptedAtEpochMs;
-        return { path: key, from: 'pending', size, contentType, metadata, lastModifiedEpochMs };
+        const cacheControl = cacheControlOf(maxAgeSeconds);
+        const details = { size, contentType, cacheControl, metadata, lastModifiedEpochMs };
+        return { path: key, from: 'pending', ...details };
       }
       const from = writer.backend.name;
-      const result = await this.#call(writer, signal, (backend) => backend.head(key, { signal }));
+      const result = await this.#reads.call(writer, signal, (backend) =>
+        backend.head(key, { signal }),
+      );
       signal.throwIfAborted();
-      if (result.kind === 'ok') return infoOf(from, result.value);
-      if (attempts.length === 0 && this.#isAuthoritative(result, writer)) return undefined;
+      if (result.kind === 'ok') {
+        await this.#deps.shown.read(epoch, from, result.value, signal);
+        return infoOf(from, result.value);
+      }
+      if (attempts.length === 0 && this.#isAuthoritative(result, writer)) {
+        await this.#deps.shown.read(epoch, from, undefined, signal);
+        return undefined;
+      }
       attempts.push({ from, failure: result });
     }
     const copy = await this.#localCopy(key);
     if (copy !== undefined) return infoOf('local', copy.head);
-    if (attempts.every(({ failure }) => failure.kind === 'notFound')) return undefined;
-    throw new StorageUnavailableError(`${tried} of ${JSON.stringify(key)}`, attempts);
+    if (attempts.every(isAbsent)) return undefined;
+    throw failedRead(`${tried} of ${JSON.stringify(key)}`, attempts);
   }
 
   /**
    * Resolves with the first successful result of a call, and the backend that gave it.
    * @param only the one backend to call.
-   * @throws StorageUnavailableError, the signal's own reason
+   * @throws StorageDeniedError, StorageUnavailableError, the signal's own reason
    */
-  async first<T>(
+  async #first<T>(
     tried: string,
     only: string | undefined,
     signal: AbortSignal,
@@ -181,31 +209,35 @@ export class ObjectReader {
     for (const writer of this.#deps.writers) {
       const from = writer.backend.name;
       if (only !== undefined && from !== only) continue;
-      const result = await this.#call(writer, signal, call);
+      const result = await this.#reads.call(writer, signal, call);
       signal.throwIfAborted();
       if (result.kind === 'ok') return { value: result.value, writer };
       attempts.push({ from, failure: result });
     }
-    throw new StorageUnavailableError(tried, attempts);
+    throw failedRead(tried, attempts);
   }
 
-  async #call<T>(
-    writer: BackendWriter,
-    signal: AbortSignal,
-    call: (backend: StorageBackend) => Promise<BackendResult<T>>,
-  ): Promise<BackendResult<T>> {
-    const permit = this.#circuits[writer.index]?.tryAcquire();
-    if (permit?.granted === false) return fail('transient', 'not called after its failures');
-    const result = await toResult('read', () => call(writer.backend));
-    // A call that its caller aborted shows nothing about the backend.
-    if (signal.aborted) permit?.release();
-    else if (result.kind === 'transient' || result.kind === 'unknown') {
-      writer.recordFailure(result);
-      permit?.failure(result);
-    } else {
-      permit?.success();
+  /** Resolves with a page of a listing, and the backend that gave it. */
+  async list(
+    prefix: string,
+    {
+      only,
+      after,
+      ...options
+    }: ListOptions & { only?: string | undefined; after?: string | undefined },
+  ): Promise<{ value: ObjectPage; writer: BackendWriter }> {
+    const { shown } = this.#deps;
+    const { signal } = options;
+    const { order } = shown;
+    const tried = `list of ${JSON.stringify(prefix)}`;
+    const read = (backend: StorageBackend) => backend.list(prefix, options);
+    const listed = await this.#reads.waiting(signal, () => this.#first(tried, only, signal, read));
+    const { value, writer } = listed;
+    if (writer.index === 0) {
+      const provesAbsence = this.#isPrimaryUp(writer);
+      await shown.listed(value, { prefix, after, since: order, provesAbsence }, signal);
     }
-    return result;
+    return listed;
   }
 
   /**
@@ -219,7 +251,9 @@ export class ObjectReader {
     epoch: ReadEpoch,
   ): Promise<ReadResult> {
     for (let attempt = 1; ; attempt += 1) {
-      const result = await this.#call(writer, signal, (backend) => backend.get(key, { signal }));
+      const result = await this.#reads.call(writer, signal, (backend) =>
+        backend.get(key, { signal }),
+      );
       signal.throwIfAborted();
       if (result.kind !== 'ok') return { kind: 'failed', failure: result };
       const read = await this.#readBody(writer, result.value, signal, epoch);
@@ -232,28 +266,32 @@ export class ObjectReader {
    * Only the first backend can say that an object does not exist, and only while it is up: the others never
    * had what other writers wrote to the first, and one that has just come back may lack writes.
    */
-  #isAuthoritative(failure: StorageFailure, { index, state }: BackendWriter): boolean {
+  #isAuthoritative(failure: StorageFailure, writer: BackendWriter): boolean {
     return (
-      failure.kind === 'notFound' &&
-      failure.code !== 'NoSuchBucket' &&
-      state === 'up' &&
-      this.#circuits[index]?.state === 'closed'
+      failure.kind === 'notFound' && failure.code !== 'NoSuchBucket' && this.#isPrimaryUp(writer)
     );
   }
 
-  /** The body of a write that a backend does not have yet; throws when the write is a removal. */
-  async #pending({ key, newest }: KeyWrites): Promise<Download | undefined> {
-    if (newest.kind === 'remove') throw new ObjectNotFoundError(key, 'it was removed');
-    const { size, contentType, metadata, sha256 } = newest;
-    try {
-      const source = await this.#deps.log.body(newest);
-      const head = { key, size, contentType, metadata };
-      if (source.bytes !== undefined) return bufferedDownload('pending', head, source.bytes);
-      return toDownload('pending', head, verifiedBody(key, source.open(), sha256));
-    } catch {
-      // It was settled and dropped meanwhile: a backend has it now.
-      return undefined;
-    }
+  #isPrimaryUp(writer: BackendWriter): boolean {
+    return writer.index === 0 && this.#reads.isUp(writer);
+  }
+
+  /**
+   * Whether the newest write of a key that waits here is later than what the backend has.
+   * @throws the signal's own reason
+   */
+  async #isLatest(
+    { passed }: PendingWrites,
+    writes: KeyWrites,
+    writer: BackendWriter,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (!isBehind(writes, writer)) return false;
+    const head = (key: string) =>
+      this.#reads.call(writer, signal, (backend) => backend.head(key, { signal }));
+    const isPassed = await passed.isPassed(writes, writer, head, signal);
+    signal.throwIfAborted();
+    return !isPassed;
   }
 
   async #readBody(
@@ -265,8 +303,10 @@ export class ObjectReader {
     const from = writer.backend.name;
     const { sha256, operationId = '' } = head.stamp ?? {};
     if (head.size > this.#deps.verifyWholeBytes) {
-      const resuming = resumingBody(writer.backend, { head, body }, signal);
+      const options = this.#bodyOptions(signal);
+      const resuming = resumingBody(writer.backend, { head, body }, options);
       const download = toDownload(from, head, resuming);
+      await this.#deps.shown.read(epoch, from, head, signal);
       return { kind: 'ok', download, bytes: undefined, operationId };
     }
     let bytes: Uint8Array;
@@ -282,19 +322,57 @@ export class ObjectReader {
       return { kind: 'corrupt', failure, operationId };
     }
     const download = bufferedDownload(from, head, bytes);
-    if (sha256 !== undefined && !epoch.signal.aborted) {
-      const { contentType, metadata } = download;
-      this.#deps.local?.replace({ key: head.key, sha256, contentType, metadata }, bytes);
-    }
+    await this.#deps.shown.read(epoch, from, head, signal, copyOf(download, head, bytes));
     return { kind: 'ok', download, bytes, operationId };
   }
 
+  #bodyOptions(signal: AbortSignal): ResumingBodyOptions {
+    const { clock, unreadBodyTimeoutMs: unreadTimeoutMs } = this.#deps;
+    return { signal, clock, unreadTimeoutMs };
+  }
+
   /** The local copy of an object; a copy that cannot be read counts as missing. */
-  async #localCopy(
-    key: string,
-  ): Promise<{ head: CopyHead & { size: number }; bytes: Uint8Array } | undefined> {
+  async #localCopy(key: string): Promise<{ head: ObjectHead; bytes: Uint8Array } | undefined> {
     const copy = await this.#deps.local?.read(key).catch(() => undefined);
     if (copy === undefined) return undefined;
-    return { head: { ...copy.head, size: copy.bytes.byteLength }, bytes: copy.bytes };
+    const { sha256: _sha256, ...head } = copy.head;
+    return { head: { ...head, size: copy.bytes.byteLength }, bytes: copy.bytes };
   }
+}
+
+/** A local copy of verified bytes; none where nothing states their checksum. */
+function copyOf(
+  { path: key, contentType, cacheControl, metadata }: Download,
+  { stamp, lastModifiedEpochMs: modifiedUntilEpochMs }: ObjectHead,
+  bytes: Uint8Array,
+): { head: CopyHead; bytes: Uint8Array } | undefined {
+  if (stamp === undefined) return undefined;
+  return {
+    head: {
+      key,
+      sha256: stamp.sha256,
+      contentType,
+      metadata,
+      ...(cacheControl !== undefined && { cacheControl }),
+      ...(modifiedUntilEpochMs !== undefined && { modifiedUntilEpochMs }),
+    },
+    bytes,
+  };
+}
+
+function isAbsent({ failure }: Attempt): boolean {
+  return failure.kind === 'notFound' && failure.code !== 'NoSuchBucket';
+}
+
+/** A read that no backend is away for is denied: trying again does not help. */
+function failedRead(
+  tried: string,
+  attempts: readonly Attempt[],
+): StorageDeniedError | StorageUnavailableError {
+  const isDenied =
+    attempts.length > 0 &&
+    attempts.every(({ failure: { kind } }) => kind === 'denied' || kind === 'notFound');
+  return isDenied
+    ? new StorageDeniedError(tried, attempts)
+    : new StorageUnavailableError(tried, attempts);
 }

@@ -3,20 +3,25 @@ import {
   type StorageFailure,
   type BackendResult,
   type BodySource,
-  type ObjectHead,
   type PutOptions,
   type PutReceipt,
   type UploadProgress,
   type PutCondition,
   fail,
-  fromThrown,
   toResult,
 } from '../backend.ts';
-import { type ConflictPolicyOption, resolutionOf } from '../conflicts.ts';
+import {
+  type ConflictPolicyOption,
+  type RemoteObject,
+  conflictOf,
+  resolutionOf,
+} from '../conflicts.ts';
+import type { WriterLives } from '../journal/lives.ts';
 import type { OperationLog } from '../journal/operation-log.ts';
 import type { Operation } from '../journal/operation.ts';
 import type { StorageEvents } from '../storage.ts';
 import type { KeyReplica } from './key-replica.ts';
+import type { RemovalMarks } from './removal-marks.ts';
 
 export type AttemptResult =
   /** The backend has the operation. `found`: it had it before this attempt. */
@@ -25,24 +30,50 @@ export type AttemptResult =
   | { readonly kind: 'conflict-lost'; readonly keepCopy: boolean }
   /** An earlier write may still be applied until `untilMs`. */
   | { readonly kind: 'deferred'; readonly untilMs: number }
-  | { readonly kind: 'failed' | 'denied' | 'refused'; readonly failure: StorageFailure };
+  | { readonly kind: 'failed' | 'refused'; readonly failure: StorageFailure }
+  /** `isAlone`: other keys are not denied. */
+  | { readonly kind: 'denied'; readonly failure: StorageFailure; readonly isAlone: boolean };
 
 export interface AttemptDeps {
   readonly log: OperationLog;
   readonly clock: Clock;
   readonly emitter: Emitter<StorageEvents>;
   readonly signal: AbortSignal;
-  /** The prefix of the ids of our own operations. */
-  readonly writerId: string;
+  /** Tells our own operations from those of others. */
+  readonly lives: WriterLives;
+  readonly marks: RemovalMarks;
   readonly lateWriteMs: number;
   readonly conflicts: ConflictPolicyOption;
+  /** Called before it is told that another writer's object, or none, is in the place of ours. Never rejects. */
+  readonly onSuperseded: (key: string, backend: string) => Promise<void>;
 }
 
-/** A delayed write of more bytes is preceded by a read; for a smaller one, sending it is the cheaper check. */
+/**
+ * A delayed write of more bytes is preceded by a read; for a smaller one of this life, sending it is the cheaper check.
+ */
 const READ_FIRST_BYTES = 65_536;
 
-/** Sends at most one write to the backend, with the reads that make it safe. Never rejects. */
+/** Sends at most one write to the backend, with the mark and the reads that make it safe. Never rejects. */
 export async function attempt(
+  replica: KeyReplica,
+  operation: Operation,
+  deps: AttemptDeps,
+): Promise<AttemptResult> {
+  if (operation.kind === 'put') return attemptOnce(replica, operation, deps);
+  const { backend } = replica.writer;
+  const { marks, signal } = deps;
+  const marked = await marks.mark(backend, operation, signal);
+  if (typeof marked === 'object') return failureOf(marked);
+  const result = await attemptOnce(replica, operation, deps);
+  if (marked === undefined || result.kind !== 'settled') return result;
+  // The mark was refused, the removal was not: it is marked now, or this backend takes no mark.
+  const late = await marks.mark(backend, operation, signal);
+  if (typeof late === 'object') return failureOf(late);
+  if (late === 'refused') marks.refused(backend);
+  return result;
+}
+
+async function attemptOnce(
   replica: KeyReplica,
   operation: Operation,
   deps: AttemptDeps,
@@ -50,12 +81,17 @@ export async function attempt(
   if (replica.progress !== undefined && replica.progress.generation !== operation.generation) {
     await abandonUpload(replica, deps.signal);
   }
-  let remote: Remote | undefined;
-  const isLarge = operation.kind === 'remove' || operation.size > READ_FIRST_BYTES;
-  if (replica.isInDoubt || (replica.isDelayed && isLarge)) {
+  let remote: RemoteObject | undefined;
+  const readsFirst =
+    operation.kind === 'remove' ||
+    operation.size > READ_FIRST_BYTES ||
+    !deps.lives.isOfThisLife(operation);
+  if (replica.isInDoubt || (replica.isDelayed && readsFirst)) {
     const read = await readRemote(replica, operation, deps);
-    if ('end' in read) return read.end;
-    ({ remote } = read);
+    // Who must not look may still write.
+    if ('remote' in read) ({ remote } = read);
+    else if (read.end.kind !== 'denied' || read.end.failure.code === 'NoSuchBucket')
+      return read.end;
   }
   const untilMs = replica.inDoubtWrites.blockedUntil(operation.generation, deps.clock.now());
   if (untilMs !== undefined) return { kind: 'deferred', untilMs };
@@ -71,14 +107,18 @@ export async function attempt(
   if (sent.kind !== 'conflict') return finish(replica, operation, sent, deps);
 
   const read = await readRemote(replica, operation, deps);
-  if ('end' in read) return read.end;
+  if ('end' in read) return read.end.kind === 'denied' ? { ...read.end, isAlone: true } : read.end;
   const lost = await resolveConflict(replica, operation, read.remote, deps);
   if (lost !== undefined) return lost;
   const resent = await send(replica, operation, conditionFor(replica, read.remote), deps);
+  if (resent.kind !== 'conflict') return finish(replica, operation, resent, deps);
+  const { right } = resent;
+  if (right !== undefined && read.remote.head === undefined) {
+    const seen = `another object is in its place and cannot be read: it takes ${right}`;
+    return { kind: 'denied', failure: fail('denied', seen, { right }), isAlone: true };
+  }
   // Another writer at this moment: the next attempt reads anew.
-  return resent.kind === 'conflict'
-    ? { kind: 'failed', failure: fail('transient', `again ${resent.message}`) }
-    : finish(replica, operation, resent, deps);
+  return { kind: 'failed', failure: fail('transient', `again ${resent.message}`) };
 }
 
 /**
@@ -94,27 +134,31 @@ export async function abandonUpload(replica: KeyReplica, signal: AbortSignal): P
   if (kind === 'ok') replica.progress = undefined;
 }
 
-/** The object at the backend; without a head there is none. */
-interface Remote {
-  readonly head: ObjectHead | undefined;
-}
-
 async function readRemote(
   replica: KeyReplica,
   operation: Operation,
-  { signal }: AttemptDeps,
-): Promise<{ end: AttemptResult } | { remote: Remote }> {
+  { signal, lives, marks }: AttemptDeps,
+): Promise<{ end: AttemptResult } | { remote: RemoteObject }> {
   const { backend, counts } = replica.writer;
   counts.heads += 1;
   const result = await toResult('read', () => backend.head(operation.key, { signal }));
   if (result.kind === 'notFound' && result.code !== 'NoSuchBucket') {
     replica.isInDoubt = false;
-    return { remote: { head: undefined } };
+    if (operation.kind === 'remove' || lives.isOfThisLife(operation)) {
+      return { remote: { head: undefined } };
+    }
+    // Not delivered yet, or removed since by another life of a copy of this directory.
+    const passed = await marks.isPassed(backend, operation, signal);
+    return passed.kind === 'known'
+      ? { remote: { head: undefined, isRemovedElsewhere: passed.isPassed } }
+      : { end: failureOf(passed) };
   }
   if (result.kind !== 'ok') return { end: failureOf(result) };
   replica.isInDoubt = false;
   const { stamp } = result.value;
-  if (stamp !== undefined) replica.inDoubtWrites.applied(stamp.generation);
+  if (stamp !== undefined && lives.isOwn(stamp)) {
+    replica.inDoubtWrites.applied(stamp.generation);
+  }
   return stamp?.operationId === operation.id
     ? { end: { kind: 'settled', found: true } }
     : { remote: { head: result.value } };
@@ -124,29 +168,18 @@ async function readRemote(
 async function resolveConflict(
   replica: KeyReplica,
   operation: Operation,
-  { head }: Remote,
-  { clock, writerId, conflicts, emitter }: AttemptDeps,
+  remote: RemoteObject,
+  { clock, lives, conflicts, emitter, onSuperseded }: AttemptDeps,
 ): Promise<AttemptResult | undefined> {
-  if (head === undefined || head.stamp?.operationId.startsWith(writerId) === true) return undefined;
-  const { version, lastModifiedEpochMs, size, servedAtEpochMs = clock.epochMs() } = head;
   const backend = replica.writer.backend.name;
-  const { key: path, id: operationId } = operation;
-  const resolution = await resolutionOf(conflicts, {
-    backend,
-    path,
-    operationId,
-    kind: operation.kind,
-    acceptedAtEpochMs: operation.acceptedAtEpochMs,
-    ageMs: clock.now() - replica.acceptedAtMs,
-    theirs: {
-      size,
-      ...(version !== undefined && { version }),
-      ...(lastModifiedEpochMs !== undefined && {
-        lastModifiedEpochMs,
-        ageMs: servedAtEpochMs - lastModifiedEpochMs,
-      }),
-    },
-  });
+  const ageMs = clock.now() - replica.acceptedAtMs;
+  const given = { backend, ageMs, epochMs: clock.epochMs(), lives };
+  const conflict = conflictOf(operation, remote, given);
+  if (conflict === undefined) return undefined;
+  const { path, operationId } = conflict;
+  const isTheirs = operation.onlyOurs === true && remote.head !== undefined;
+  const resolution = isTheirs ? 'theirs' : await resolutionOf(conflicts, conflict);
+  if (resolution !== 'ours') await onSuperseded(path, backend);
   emitter.emit('conflict', { backend, path, operationId, resolution, atMs: clock.now() });
   if (resolution === 'ours') return undefined;
   if (resolution === 'refuse') {
@@ -157,7 +190,7 @@ async function resolveConflict(
 }
 
 /** A fresh write is the latest there is; a delayed one must not overwrite a version it has not seen. */
-function conditionFor(replica: KeyReplica, remote: Remote | undefined): PutCondition {
+function conditionFor(replica: KeyReplica, remote: RemoteObject | undefined): PutCondition {
   if (!replica.isDelayed) return 'none';
   if (remote?.head === undefined) return 'absent';
   const { version } = remote.head;
@@ -178,24 +211,66 @@ async function send(
   }
   let body: BodySource;
   try {
-    body = await log.bodyToSend(operation);
+    body = await log.body(operation);
   } catch (cause) {
-    return fail('invalid', 'its bytes can no longer be read', { cause });
+    // A file that cannot be opened at the moment is no damage: the write waits.
+    const kind = operation.blob === undefined || log.isDamaged(operation) ? 'invalid' : 'transient';
+    return fail(kind, `its bytes cannot be read: ${messageOf(cause)}`, { cause });
   }
   counts.puts += 1;
   counts.putBytes += operation.size;
   const stamp = { operationId: id, generation, sha256 };
-  const options: PutOptions = { contentType, maxAgeSeconds, metadata, stamp, condition, signal };
+  const watched = watchBody(body, signal);
+  const attributes = { contentType, maxAgeSeconds, metadata, stamp, condition };
+  const options: PutOptions = { ...attributes, signal: watched.signal };
   const isLarge = operation.size > backend.largeFromBytes;
-  try {
-    return await backend.put(
+  const sent = await toResult('write', () =>
+    backend.put(
       key,
-      body,
+      watched.body,
       isLarge ? { ...options, progress: progressOf(replica, generation, log) } : options,
-    );
-  } catch (cause) {
-    return fromThrown('write', cause);
-  }
+    ),
+  );
+  const failure = watched.failure();
+  if (sent.kind === 'ok' || failure === undefined) return sent;
+  // Whatever the client made of it: the backend did not get the whole body, so it has stored nothing.
+  return log.isDamaged(operation)
+    ? fail('invalid', 'its bytes are damaged or missing on this disk')
+    : fail('transient', `its bytes cannot be read: ${messageOf(failure.cause)}`, failure);
+}
+
+interface WatchedBody {
+  readonly body: BodySource;
+  /** Aborts with the caller's, and when the body cannot be read: not every client listens to its stream. */
+  readonly signal: AbortSignal;
+  readonly failure: () => { readonly cause: unknown } | undefined;
+}
+
+function watchBody(body: BodySource, signal: AbortSignal): WatchedBody {
+  if (body.bytes !== undefined) return { body, signal, failure: () => undefined };
+  let failure: { cause: unknown } | undefined;
+  const unreadable = new AbortController();
+  const watched: BodySource = {
+    size: body.size,
+    async *open(...range) {
+      try {
+        yield* body.open(...range);
+      } catch (cause) {
+        failure ??= { cause };
+        unreadable.abort(cause);
+        throw cause;
+      }
+    },
+  };
+  return {
+    body: watched,
+    signal: AbortSignal.any([signal, unreadable.signal]),
+    failure: () => failure,
+  };
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function progressOf(replica: KeyReplica, generation: number, log: OperationLog): UploadProgress {
@@ -230,6 +305,8 @@ function finish(
 function failureOf(failure: StorageFailure): AttemptResult {
   if (failure.kind === 'invalid') return { kind: 'refused', failure };
   // For a write, `notFound` means a missing bucket: an operator has to create it.
-  if (failure.kind === 'denied' || failure.kind === 'notFound') return { kind: 'denied', failure };
+  if (failure.kind === 'denied' || failure.kind === 'notFound') {
+    return { kind: 'denied', failure, isAlone: false };
+  }
   return { kind: 'failed', failure };
 }

@@ -8,11 +8,9 @@ import {
   type DeliveryQueueOptions,
   type QueuedDelivery,
 } from './delivery-queue.ts';
+import { HealthProbe } from './health-probe.ts';
 
-export interface BackendWriterDeps extends Pick<
-  DeliveryQueueOptions,
-  'circuitBreaker' | 'deniedProbeMs'
-> {
+interface BackendWriterDeps extends Pick<DeliveryQueueOptions, 'circuitBreaker' | 'deniedProbeMs'> {
   readonly clock: Clock;
   readonly emitter: Emitter<StorageEvents>;
   readonly maxConcurrent: number;
@@ -46,8 +44,12 @@ export class BackendWriter {
     unknown: 0,
   };
   lastError: string | undefined;
+  /** Keys whose newest write it lacks, or is to be read back. */
+  openKeys = 0;
+  settledSinceDrained = 0;
   /** When it last took a write of any key. */
   lastAcceptedAtMs: number = -Infinity;
+  readonly probe: HealthProbe;
   readonly #deps: BackendWriterDeps;
   readonly #small: DeliveryQueue;
   readonly #large: DeliveryQueue;
@@ -58,6 +60,7 @@ export class BackendWriter {
     this.index = index;
     this.#deps = deps;
     const { clock, circuitBreaker, deniedProbeMs } = deps;
+    this.probe = new HealthProbe(backend, clock);
     const onStateChange = (): void => this.#updateState();
     const common = { clock, circuitBreaker, deniedProbeMs, onStateChange };
     this.#small = new DeliveryQueue({
@@ -83,7 +86,14 @@ export class BackendWriter {
 
   /** Starts `work` when the backend has a slot for the operation, after `delayMs` at the earliest. */
   run(operation: Operation, work: () => Promise<DeliveryResult>, delayMs: number): QueuedDelivery {
-    return this.#queueFor(operation).run(work, delayMs);
+    this.probe.key = operation.key;
+    const watched = async (): Promise<DeliveryResult> => {
+      const result = await work();
+      const { kind } = result.outcome;
+      if (kind === 'responded' || kind === 'denied') this.probe.answered();
+      return result;
+    };
+    return this.#queueFor(operation).run(watched, delayMs);
   }
 
   recordFailure(failure: StorageFailure): void {
@@ -102,6 +112,7 @@ export class BackendWriter {
   }
 
   close(): void {
+    this.probe.close();
     this.#small.close();
     this.#large.close();
   }

@@ -2,7 +2,7 @@ import { type Random, exponentialBackoff } from '@holdfast/foundation';
 import { type StorageFailure, fail } from '../backend.ts';
 import type { Operation } from '../journal/operation.ts';
 import { type AttemptDeps, type AttemptResult, abandonUpload, attempt } from './attempt.ts';
-import type { DeliveryResult, ReplicaStep } from './delivery-queue.ts';
+import { type DeliveryResult, type ReplicaStep, retryAfterMsIn } from './delivery-queue.ts';
 import type { KeyReplica } from './key-replica.ts';
 import { verify } from './verify.ts';
 
@@ -55,7 +55,7 @@ function afterAttempt(
   if (result.kind === 'settled' || result.kind === 'conflict-lost') {
     if (result.kind === 'settled' && result.found) writer.counts.alreadyApplied += 1;
     replica.failures = 0;
-    replica.deniedAtMs = undefined;
+    replica.denial = undefined;
     writer.lastAcceptedAtMs = clock.now();
     return { outcome: { kind: 'responded' }, next: { kind: 'settled' } };
   }
@@ -74,8 +74,9 @@ function afterAttempt(
   if (kind === 'denied') {
     // A policy may deny one key alone: the others do not wait for it.
     const isAlone =
-      replica.deniedAtMs !== undefined && writer.lastAcceptedAtMs > replica.deniedAtMs;
-    replica.deniedAtMs = clock.now();
+      result.isAlone ||
+      (replica.denial !== undefined && writer.lastAcceptedAtMs > replica.denial.atMs);
+    replica.denial = { atMs: clock.now(), failure };
     if (isAlone) {
       const next = { kind: 'retryLater', delayMs: deps.deniedProbeMs } as const;
       return { outcome: { kind: 'inconclusive' }, next };
@@ -90,22 +91,22 @@ async function verifyDelivered(
   operation: Operation,
   deps: DeliverDeps,
 ): Promise<DeliveryResult> {
-  const { clock, emitter, writerId, signal } = deps;
+  const { clock, emitter, lives, signal, onSuperseded } = deps;
   const { writer, isRemovalInDoubt } = replica;
   const restMs = (replica.verifyAtMs ?? 0) - clock.now();
   if (restMs > 0) {
     return { outcome: { kind: 'inconclusive' }, next: { kind: 'retryLater', delayMs: restMs } };
   }
   writer.counts.heads += 1;
-  const verified = await verify(operation, writer.backend, { writerId, signal, isRemovalInDoubt });
+  const verified = await verify(operation, writer.backend, { lives, signal, isRemovalInDoubt });
   if (verified.kind === 'failed') {
     const { failure } = verified;
     writer.recordFailure(failure);
-    const kind = failure.kind === 'denied' ? 'denied' : 'failed';
-    return { outcome: { kind, failure }, next: retryLater(replica, failure, deps) };
+    return { outcome: { kind: 'failed', failure }, next: retryLater(replica, failure, deps) };
   }
   replica.verifyAtMs = undefined;
   if (verified.kind === 'intact') {
+    if (!verified.isOurs) await onSuperseded(replica.key, writer.backend.name);
     return { outcome: { kind: 'responded' }, next: { kind: 'verified' } };
   }
   replica.settledGeneration = operation.generation - 1;
@@ -133,5 +134,5 @@ function retryLater(
   for (let step = 0; step < Math.min(replica.failures, MAX_BACKOFF_STEPS); step += 1) {
     delayMs = delays.next().value;
   }
-  return { kind: 'retryLater', delayMs: Math.max(1, delayMs, failure.retryAfterMs ?? 0) };
+  return { kind: 'retryLater', delayMs: Math.max(1, delayMs, retryAfterMsIn(failure) ?? 0) };
 }

@@ -41,6 +41,9 @@ export interface DeliveryQueueOptions {
   readonly onStateChange: () => void;
 }
 
+/** A longer wait that a backend asks for is taken for a mistake: writes would wait for ever. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
 const ignore = (): void => undefined;
 
 /** The position of one delivery in a {@link DeliveryQueue}. */
@@ -76,6 +79,7 @@ export class QueuedDelivery extends ListNode {
  *      │ └── ramped up        ▼                       │
  *      └──────────────── recovering (1, 2, 4 ... at a time)
  *
+ *      any ── asks to wait ──▶ down, until the time it asked for
  *      any ── denied ──▶ denied ── one probe every `deniedProbeMs` succeeds ──▶ recovering
  */
 export class DeliveryQueue {
@@ -88,6 +92,8 @@ export class DeliveryQueue {
   #limit: number;
   /** Nothing is sent to a backend that denies before this time. */
   #parkedUntilMs: number | undefined;
+  /** Nothing is sent to a backend before the time that it asked for. */
+  #pausedUntilMs = -Infinity;
   #wakeUp: Timer | undefined;
   #state: BackendHealth = 'up';
   #isClosed = false;
@@ -160,8 +166,9 @@ export class DeliveryQueue {
       const slot = this.#ready.first;
       if (slot === undefined) return;
       const nowMs = this.#options.clock.now();
-      if (this.#parkedUntilMs !== undefined && nowMs < this.#parkedUntilMs) {
-        this.#wakeIn(this.#parkedUntilMs - nowMs);
+      const untilMs = Math.max(this.#pausedUntilMs, this.#parkedUntilMs ?? -Infinity);
+      if (nowMs < untilMs) {
+        this.#wakeIn(untilMs - nowMs);
         return;
       }
       const permit = this.#circuit.tryAcquire();
@@ -203,6 +210,10 @@ export class DeliveryQueue {
     } else if (this.#circuit.state !== 'closed') {
       this.#limit = 1;
     }
+    if (outcome.kind === 'failed') {
+      const untilMs = this.#options.clock.now() + (retryAfterMsIn(outcome.failure) ?? 0);
+      this.#pausedUntilMs = Math.max(this.#pausedUntilMs, untilMs);
+    }
     const state = this.#currentState();
     if (state === this.#state) return;
     this.#state = state;
@@ -211,7 +222,8 @@ export class DeliveryQueue {
 
   #currentState(): BackendHealth {
     if (this.#parkedUntilMs !== undefined) return 'denied';
-    if (this.#circuit.state !== 'closed') return 'down';
+    const isPaused = this.#options.clock.now() < this.#pausedUntilMs;
+    if (isPaused || this.#circuit.state !== 'closed') return 'down';
     return this.#limit === this.#options.maxConcurrent ? 'up' : 'recovering';
   }
 
@@ -223,9 +235,10 @@ export class DeliveryQueue {
   }
 }
 
-function retryAfterMsIn(error: unknown): number | undefined {
+/** How long the backend asks its clients to wait. */
+export function retryAfterMsIn(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null || !('retryAfterMs' in error)) return undefined;
-  return typeof error.retryAfterMs === 'number' && error.retryAfterMs > 0
-    ? error.retryAfterMs
-    : undefined;
+  const { retryAfterMs } = error;
+  if (typeof retryAfterMs !== 'number' || !(retryAfterMs > 0)) return undefined;
+  return Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
 }

@@ -1,3 +1,4 @@
+import type { Timer } from '@holdfast/foundation';
 import type { StorageFailure } from '../backend.ts';
 import type { Operation } from '../journal/operation.ts';
 import type { BackendWriter } from './backend-writer.ts';
@@ -22,6 +23,11 @@ import { InDoubtWrites } from './in-doubt-writes.ts';
  */
 export type ReplicaState = 'idle' | 'waiting' | 'running' | 'cooldown' | 'refused';
 
+/** Whether the backend lacks the newest write of the key, or it has to be read back: the write is pending. */
+export function isOpen(state: ReplicaState): boolean {
+  return state !== 'idle' && state !== 'cooldown';
+}
+
 /** One key at one backend: at most one request at a time, always with the newest operation. */
 export class KeyReplica {
   readonly key: string;
@@ -38,12 +44,14 @@ export class KeyReplica {
   running: Operation | undefined;
   /** The position in a queue of the backend. */
   slot: QueuedDelivery | undefined;
+  /** Ends the state `cooldown`. */
+  cooldown: Timer | undefined;
   /** The backend may have a write whose response was lost: read before sending. */
   isInDoubt = false;
   /** Not the first attempt, or accepted by another process: others may have written meanwhile. */
   isDelayed = false;
-  /** When the backend last denied the key; `undefined` after a success. */
-  deniedAtMs: number | undefined;
+  /** When the backend last denied the key, and why; `undefined` after a success. */
+  denial: { readonly atMs: number; readonly failure: StorageFailure } | undefined;
   /** A removal of ours may still be applied: a missing object may be its effect. */
   isRemovalInDoubt = false;
   /** When the object is read once more, because a late write may have undone it. */

@@ -1,30 +1,32 @@
-import { OrderedMap, onAbort } from '@holdfast/foundation';
+import { OrderedMap, type Timer, onAbort } from '@holdfast/foundation';
 import type { Budget } from '../accept/budget.ts';
 import type { PrimaryWaits } from '../accept/primary-waits.ts';
-import type { StorageFailure, StorageBackend } from '../backend.ts';
+import type { StorageFailure } from '../backend.ts';
 import type { Operation, UnfinishedWrites } from '../journal/operation.ts';
-import { BackendWriter, type BackendWriterDeps } from './backend-writer.ts';
+import type { BackendWriter } from './backend-writer.ts';
 import { type DeliverDeps, deliver } from './deliver.ts';
 import type { DeliveryResult, ReplicaStep } from './delivery-queue.ts';
-import { KeyReplica, type KeyWrites, type ReplicaState } from './key-replica.ts';
+import { KeyReplica, type KeyWrites, type ReplicaState, isOpen } from './key-replica.ts';
 
-export interface ReplicatorDeps extends Omit<DeliverDeps, 'signal'>, BackendWriterDeps {
-  readonly backends: readonly StorageBackend[];
+export interface ReplicatorDeps extends Omit<DeliverDeps, 'signal'> {
+  /** In the order of the backends. */
+  readonly writers: readonly BackendWriter[];
   readonly budget: Budget;
   readonly primaryWaits: PrimaryWaits;
 }
 
-const COOLDOWN_OVER: DeliveryResult = {
-  outcome: { kind: 'inconclusive' },
-  next: { kind: 'verified' },
-};
+/** How long a call that was aborted may still take, for a backend that has an answer at that moment. */
+const ABORTED_CALL_MS = 1_000;
 
 /** Brings every accepted write to every backend, the writes of each key in order. */
 export class Replicator {
   readonly writers: readonly BackendWriter[];
   readonly #deps: ReplicatorDeps & DeliverDeps;
   readonly #pendingKeys = new OrderedMap<KeyWrites>();
+  /** Those with writes of earlier processes. */
+  readonly #adopted = new Set<KeyWrites>();
   readonly #closing = new AbortController();
+  #isClosed = false;
   #inFlight = 0;
   readonly #onRest = new Set<() => void>();
   readonly #onIdle = new Set<() => void>();
@@ -33,7 +35,7 @@ export class Replicator {
 
   constructor(deps: ReplicatorDeps) {
     this.#deps = { ...deps, signal: this.#closing.signal };
-    this.writers = deps.backends.map((backend, index) => new BackendWriter(backend, index, deps));
+    this.writers = deps.writers;
   }
 
   /** Keys with writes that not every backend has, oldest first. */
@@ -44,7 +46,9 @@ export class Replicator {
   /** Takes over a key from an earlier process, which may have sent any of its operations. */
   adopt({ newest, superseded, settled, progress }: UnfinishedWrites): void {
     const writes = this.#open(newest);
-    const { clock, lateWriteMs } = this.#deps;
+    const { clock, lateWriteMs, marks } = this.#deps;
+    this.#adopted.add(writes);
+    marks.adopted(1);
     const nowMs = clock.now();
     const ageMs = Math.max(0, clock.epochMs() - newest.acceptedAtEpochMs);
     const untilMs = nowMs + lateWriteMs;
@@ -74,6 +78,7 @@ export class Replicator {
    * @param isDelayed whether others may have written since its bytes were known, as with a repair.
    */
   accept(operation: Operation, isDelayed = false): void {
+    this.#deps.marks.accepted(operation);
     const found = this.#pendingKeys.get(operation.key);
     if (found !== undefined && found.newest.generation > operation.generation) return;
     const writes = found ?? this.#open(operation);
@@ -97,15 +102,16 @@ export class Replicator {
     this.#dropUnlessRunning(writes, previous);
   }
 
-  /** Gives up an operation that a backend refuses. */
-  discard(operationId: string): boolean {
+  /** Gives up an operation that a backend refuses; `undefined` when there is none of that id. */
+  discard(operationId: string): Operation | undefined {
     for (const writes of this.#pendingKeys.values()) {
-      if (writes.newest.id !== operationId) continue;
+      const { newest } = writes;
+      if (newest.id !== operationId) continue;
       const refused = writes.replicas.filter(({ state }) => state === 'refused');
-      for (const replica of refused) this.#settle(writes, replica, writes.newest);
-      return refused.length > 0;
+      for (const replica of refused) this.#settle(writes, replica, newest);
+      return refused.length > 0 ? newest : undefined;
     }
-    return false;
+    return undefined;
   }
 
   /** Gives up an operation at every backend that it was not sent to yet, because the primary refuses it. */
@@ -113,8 +119,8 @@ export class Replicator {
     const writes = this.#pendingKeys.get(operation.key);
     if (writes?.newest !== operation) return;
     for (const replica of writes.replicas) {
-      const isOpen = replica.settledGeneration < operation.generation;
-      if (!isOpen || (replica.state !== 'refused' && replica.state !== 'waiting')) continue;
+      const isBehind = replica.settledGeneration < operation.generation;
+      if (!isBehind || (replica.state !== 'refused' && replica.state !== 'waiting')) continue;
       replica.slot?.cancel();
       this.#settle(writes, replica, operation);
     }
@@ -130,6 +136,7 @@ export class Replicator {
       };
       this.#onIdle.add(done);
       const stopListening = onAbort(signal, done);
+      this.#deps.log.settleNow();
       if (signal.aborted || this.#busy === 0) done();
     });
   }
@@ -137,11 +144,28 @@ export class Replicator {
   /** Sends nothing more; waits for what is in flight until `giveUp` aborts, then aborts it. */
   async close(giveUp: AbortSignal): Promise<void> {
     for (const writer of this.writers) writer.close();
+    for (const { replicas } of this.#pendingKeys.values()) {
+      for (const { cooldown } of replicas) cooldown?.cancel();
+    }
     const abort = (): void => this.#closing.abort(giveUp.reason);
     const stopListening = onAbort(giveUp, abort);
     if (giveUp.aborted) abort();
-    if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#onRest.add(resolve));
+    if (this.#inFlight > 0) await this.#untilRest(giveUp);
+    this.#isClosed = true;
     stopListening();
+  }
+
+  /** Waits for the calls that are under way; once given up, no longer for a backend that does not end them. */
+  async #untilRest(giveUp: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    let timer: Timer | undefined;
+    await new Promise<void>((resolve) => {
+      this.#onRest.add(resolve);
+      const leave = (): void => void (timer = clock.schedule(ABORTED_CALL_MS, resolve));
+      if (giveUp.aborted) leave();
+      else onAbort(giveUp, leave);
+    });
+    timer?.cancel();
   }
 
   #open(newest: Operation): KeyWrites {
@@ -165,7 +189,8 @@ export class Replicator {
     };
     replica.slot = replica.writer.run(operation, work, delayMs);
     const delivery = await replica.slot.delivery;
-    if (delivery === undefined) return;
+    // What ends after the journal was closed is decided by the next process, as after a crash.
+    if (delivery === undefined || this.#isClosed) return;
     this.#inFlight -= 1;
     replica.running = undefined;
     this.#advance(writes, replica, operation, delivery.next);
@@ -175,15 +200,11 @@ export class Replicator {
   }
 
   /** Keeps the operation in the journal until no earlier process's write can be applied any more. */
-  async #coolDown(writes: KeyWrites, replica: KeyReplica, delayMs: number): Promise<void> {
+  #coolDown(writes: KeyWrites, replica: KeyReplica, delayMs: number): void {
     const { newest } = writes;
     this.#enter(replica, 'cooldown');
-    const slot = replica.writer.run(newest, () => Promise.resolve(COOLDOWN_OVER), delayMs);
-    replica.slot = slot;
-    const isOver = (await slot.delivery) !== undefined;
-    if (isOver && replica.state === 'cooldown' && replica.slot === slot) {
-      this.#keep(writes, replica, newest);
-    }
+    const end = (): void => this.#keep(writes, replica, newest);
+    replica.cooldown = this.#deps.clock.schedule(delayMs, end, { holdsProcess: false });
   }
 
   #advance(writes: KeyWrites, replica: KeyReplica, operation: Operation, next: ReplicaStep): void {
@@ -214,6 +235,7 @@ export class Replicator {
     replica.isDelayed = false;
     replica.refusal = undefined;
     replica.progress = undefined;
+    replica.writer.settledSinceDrained += 1;
     if (emitter.hasListeners('settled')) {
       emitter.emit('settled', {
         backend: replica.writer.backend.name,
@@ -230,7 +252,7 @@ export class Replicator {
       replica.verifyAtMs = untilMs;
       void this.#replicate(writes, replica, untilMs - nowMs);
     } else {
-      void this.#coolDown(writes, replica, untilMs - nowMs);
+      this.#coolDown(writes, replica, untilMs - nowMs);
     }
   }
 
@@ -240,7 +262,8 @@ export class Replicator {
     this.#enter(replica, 'idle');
     replica.isRemovalInDoubt = false;
     const { name } = replica.writer.backend;
-    this.#deps.log.settle(operation, name, this.#inFlight === 0, () => {
+    const isAwaited = this.#onIdle.size > 0 && this.#inFlight === 0;
+    this.#deps.log.settle(operation, name, isAwaited, () => {
       replica.keptGeneration = Math.max(replica.keptGeneration, operation.generation);
       this.#retire(writes);
       this.#decrementBusy();
@@ -252,6 +275,7 @@ export class Replicator {
     if (replicas.some(({ keptGeneration }) => keptGeneration < newest.generation)) return;
     if (this.#pendingKeys.get(key) !== writes) return;
     this.#pendingKeys.delete(key);
+    if (this.#adopted.delete(writes)) this.#deps.marks.adopted(-1);
     for (const operation of [...writes.inDoubt, newest]) this.#drop(operation);
   }
 
@@ -280,11 +304,23 @@ export class Replicator {
   }
 
   #enter(replica: KeyReplica, state: ReplicaState): void {
+    replica.cooldown?.cancel();
+    if (isOpen(replica.state) !== isOpen(state)) this.#countOpen(replica.writer, isOpen(state));
     const isBusy = state === 'waiting' || state === 'running';
     const wasBusy = replica.state === 'waiting' || replica.state === 'running';
     replica.state = state;
     if (isBusy && !wasBusy) this.#busy += 1;
     else if (wasBusy && !isBusy) this.#decrementBusy();
+  }
+
+  #countOpen(writer: BackendWriter, isOpened: boolean): void {
+    writer.openKeys += isOpened ? 1 : -1;
+    if (writer.openKeys > 0) return;
+    const { settledSinceDrained: writes, backend } = writer;
+    writer.settledSinceDrained = 0;
+    const { emitter, clock } = this.#deps;
+    if (!emitter.hasListeners('drained')) return;
+    emitter.emit('drained', { backend: backend.name, writes, atMs: clock.now() });
   }
 
   #decrementBusy(): void {

@@ -1,18 +1,11 @@
 import { createHash } from 'node:crypto';
-import { type Random, seededRandom, sleep } from '@holdfast/foundation';
+import { type Random, seededRandom } from '@holdfast/foundation';
 import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
-import { createMemoryFileSystem } from '@holdfast/journal/testing';
-import { type StorageBackend, fail } from '../../src/backend.ts';
-import { type MemoryBackend, createMemoryBackend } from '../../src/backends/memory.ts';
+import { type MemoryFileSystem, createMemoryFileSystem } from '@holdfast/journal/testing';
 import { createStorage } from '../../src/create-storage.ts';
 import type { Storage } from '../../src/storage.ts';
-
-/** One write as its caller knows it. */
-interface Issued {
-  readonly kind: 'put' | 'remove';
-  readonly text: string;
-  acknowledged: boolean;
-}
+import { History, type Write } from './history.ts';
+import { LATE_WRITE_MS, type Life, Server } from './server.ts';
 
 export interface RunVerdict {
   readonly lost: string[];
@@ -23,241 +16,343 @@ export interface RunVerdict {
   readonly acknowledged: number;
   readonly crashes: number;
   readonly lateWrites: number;
+  readonly moves: number;
+  readonly copies: number;
+  readonly restored: number;
+}
+
+export interface RunOptions {
+  /** Two machines write the same keys, each with a journal of its own. */
+  readonly processes: 1 | 2;
+  /** A machine may come back with an older copy of its journal. */
+  readonly restoresJournals: boolean;
 }
 
 const KEYS = ['a', 'b', 'dir/c'];
-const LATE_WRITE_MS = 1_000;
 const HOUR_MS = 3_600_000;
 
-/** A server behind a network with every kind of fault. */
-class Server {
-  readonly backend: MemoryBackend;
-  readonly #clock: FakeClock;
-  readonly #random: Random;
-  /** The writes that were applied in time, in order, by key. */
-  readonly applied: { key: string; generation: number }[] = [];
-  weather: 'fair' | 'rough' | 'away' | 'denied' = 'fair';
-  lateWrites = 0;
-
-  constructor(name: string, clock: FakeClock, random: Random) {
-    this.backend = createMemoryBackend({ name, clock });
-    this.#clock = clock;
-    this.#random = random;
-  }
-
-  /** The server as one process reaches it, until that process dies. */
-  seenBy(life: { isOver: boolean }): StorageBackend {
-    const { backend } = this;
-    const never = new Promise<never>(() => undefined);
-    const reach = async <T>(
-      act: () => Promise<T>,
-      isWrite: boolean,
-      write: () => Promise<unknown>,
-    ): Promise<T | ReturnType<typeof fail>> => {
-      if (life.isOver) return never;
-      await sleep(this.#clock, 1 + Math.floor(this.#random() * 5));
-      const fate = this.#random();
-      const rough = this.weather === 'rough';
-      let result: T | ReturnType<typeof fail>;
-      if (this.weather === 'denied') result = fail('denied', 'HTTP 403');
-      else if (this.weather === 'away') {
-        result = fail(isWrite && fate < 0.5 ? 'unknown' : 'transient', 'away');
-      } else if (rough && fate < 0.2) result = fail('transient', 'HTTP 503');
-      else if (rough && isWrite && fate < 0.35) {
-        result = fail('unknown', 'reset before it arrived');
-      } else if (rough && isWrite && fate < 0.5) {
-        await write();
-        result = fail('unknown', 'reset before the answer');
-      } else if (rough && isWrite && fate < 0.65) {
-        this.lateWrites += 1;
-        const delayMs = Math.floor(this.#random() * (LATE_WRITE_MS - 20));
-        void sleep(this.#clock, delayMs).then(write);
-        result = fail('unknown', 'still at it');
-      } else result = await act();
-      await sleep(this.#clock, 1 + Math.floor(this.#random() * 5));
-      return life.isOver ? never : result;
-    };
-    return {
-      name: backend.name,
-      bucket: backend.bucket,
-      largeFromBytes: backend.largeFromBytes,
-      refuseKey: (key) => backend.refuseKey(key),
-      put: (key, body, options) => {
-        const inTime = async () => {
-          const result = await backend.put(key, body, options);
-          if (result.kind === 'ok') {
-            this.applied.push({ key, generation: options.stamp.generation });
-          }
-          return result;
-        };
-        // A request in flight reads no file any more: a dead process has sent its bytes or not.
-        const { bytes } = body;
-        const late = () =>
-          bytes === undefined ? Promise.resolve() : backend.put(key, body, options);
-        return reach(inTime, true, late);
-      },
-      get: (key, options) => {
-        const act = () => backend.get(key, options);
-        return reach(act, false, act);
-      },
-      head: (key, options) => {
-        const act = () => backend.head(key, options);
-        return reach(act, false, act);
-      },
-      remove: (key, options) => {
-        const act = () => backend.remove(key, options);
-        return reach(act, true, act);
-      },
-      list: (prefix, options) => {
-        const act = () => backend.list(prefix, options);
-        return reach(act, false, act);
-      },
-    };
-  }
+/** What all machines share. */
+interface World {
+  readonly clock: FakeClock;
+  readonly random: Random;
+  readonly servers: readonly Server[];
+  readonly histories: readonly History[];
+  /** Whether objects are copied: what a copy may have read leaves more to chance, and a fault can hide in it. */
+  readonly hasCopies: boolean;
+  written: number;
+  moves: number;
+  copies: number;
+  restored: number;
+  /** When a machine first came back with an older copy. */
+  restoredAtMs: number;
+  readonly stale: string[];
 }
 
-/** One random history of writes, faults and crashes, derived from a seed, and its result. */
-export async function playRun(seed: number): Promise<RunVerdict> {
-  const random = seededRandom(seed);
-  const clock = createFakeClock();
-  const servers = ['primary', 'mirror']
-    .slice(0, 1 + Math.floor(random() * 2))
-    .map((name) => new Server(name, clock, random));
-  const history = new Map<string, Issued[]>(KEYS.map((key) => [key, []]));
-  const stale: string[] = [];
-  let files = createMemoryFileSystem();
-  let crashes = 0;
-  let written = 0;
-  const below = (limit: number): number => Math.floor(random() * limit);
+function below(random: Random, limit: number): number {
+  return Math.floor(random() * limit);
+}
 
-  const open = (life: { isOver: boolean }): Storage =>
-    createStorage({
+function anyKey(random: Random): string {
+  return KEYS[below(random, KEYS.length)] ?? 'a';
+}
+
+/** One machine: a process at a time, and a journal that they inherit. */
+class Machine {
+  readonly #world: World;
+  readonly #history: History;
+  #files = createMemoryFileSystem();
+  #backup: MemoryFileSystem | undefined;
+  #life: Life = { isOver: true };
+  #storage: Storage | undefined;
+  #isOpen = false;
+  #isRestored = false;
+  /** The keys of writes that the last process had not delivered everywhere when it died. */
+  #pending: ReadonlySet<string> = new Set();
+  crashes = 0;
+
+  constructor(world: World, history: History) {
+    this.#world = world;
+    this.#history = history;
+  }
+
+  async start(): Promise<Storage> {
+    const { servers, clock, random } = this.#world;
+    const life = { isOver: false };
+    this.#life = life;
+    const storage = createStorage({
       backends: servers.map((server) => server.seenBy(life)),
       journal: { directory: '/journal', segmentBytes: 8_192, minFreeBytes: 0 },
       inlineBytes: 40,
-      maxMemoryBytes: below(2) * 1_000,
-      acknowledgeWithinMs: below(2) * 20,
+      maxMemoryBytes: below(random, 2) * 1_000,
+      acknowledgeWithinMs: below(random, 2) * 20,
       lateWriteMs: LATE_WRITE_MS,
       deniedProbeMs: 100,
       circuitBreaker: { openDurationMs: 50, maxOpenDurationMs: 400 },
       retry: { initialDelayMs: 5, maxDelayMs: 100 },
       clock,
       random,
-      files,
+      files: this.#files,
     });
+    this.#storage = storage;
+    storage.on('conflict', ({ backend, path, resolution }) => {
+      const server = servers.find((one) => one.backend.name === backend);
+      // The writes of an earlier life count as another writer's once the journal was restored.
+      if (!this.#isRestored || resolution === 'ours' || server === undefined) return;
+      this.#history.lose(path, textOf(server, path));
+    });
+    this.#isOpen = await clock.settle(
+      storage.ready().then(
+        () => true,
+        () => false,
+      ),
+    );
+    return storage;
+  }
 
-  const write = (storage: Storage, life: { isOver: boolean }): void => {
-    const key = KEYS[below(KEYS.length)] ?? 'a';
-    written += 1;
-    const text = `${written} ${'x'.repeat(below(80))}`;
-    const kind = random() < 0.25 ? 'remove' : 'put';
-    const issued: Issued = { kind, text, acknowledged: false };
-    history.get(key)?.push(issued);
-    const call = kind === 'put' ? storage.upload(key, text) : storage.remove(key);
-    call.then(
-      () => void (issued.acknowledged ||= !life.isOver),
+  /** Writes, removes, copies or moves, or reads; nothing is waited for. */
+  act(): void {
+    const { random, hasCopies } = this.#world;
+    const choice = random();
+    // A life that goes on from an older copy moves, copies and removes more than it writes.
+    const writes = this.#isRestored ? 0.35 : 0.55;
+    const removals = this.#isRestored ? 0.5 : 0.25;
+    const moves = writes + (this.#isRestored ? 0.2 : 0.1);
+    const copies = moves + (hasCopies ? (this.#isRestored ? 0.2 : 0.07) : 0);
+    if (choice < writes) this.#write(anyKey(random), random() < removals);
+    else if (choice < moves) this.#move(anyKey(random), anyKey(random));
+    else if (choice < copies) this.#copy(anyKey(random), anyKey(random));
+    else if (choice < copies + 0.18) this.#read(anyKey(random));
+  }
+
+  /** The process dies, in the middle of a write or not. */
+  async crash(): Promise<void> {
+    const { random, clock } = this.#world;
+    if (random() < 0.3) this.#files.dieAfterBytes = below(random, 600);
+    if (random() < 0.5) this.#write(anyKey(random), false);
+    await clock.advance(below(random, 4));
+    if (this.#isOpen) {
+      this.#pending = new Set(this.#storage?.pending().map(({ path }) => path));
+    }
+    this.#life.isOver = true;
+    this.#history.end();
+    this.crashes += 1;
+    const how = (['kill', 'prefix', 'sectors'] as const)[below(random, 3)] ?? 'kill';
+    this.#files = this.#files.crash(how, random);
+  }
+
+  /** Keeps a copy of the journal, or comes back with the one kept. */
+  restoreOrKeep(): void {
+    const { random, servers } = this.#world;
+    if (this.#backup === undefined || random() < 0.5) {
+      const everything = (): number => 1 - Number.EPSILON;
+      this.#backup = this.#files.crash('prefix', everything);
+      this.#files = this.#files.crash('prefix', everything);
+      return;
+    }
+    this.#files = this.#backup;
+    this.#backup = undefined;
+    this.#world.restored += 1;
+    this.#world.restoredAtMs = Math.min(this.#world.restoredAtMs, this.#world.clock.now());
+    this.#isRestored = true;
+    // Only what every server was given is known to anyone now: a removal that was not delivered leaves no trace, though
+    // the key be absent.
+    for (const key of KEYS) {
+      const allowed = this.#history.allowed(key);
+      const isEverywhere =
+        !this.#pending.has(key) && servers.every((server) => allowed.includes(textOf(server, key)));
+      if (!isEverywhere) this.#history.forget(key);
+    }
+  }
+
+  /** Waits until everything is delivered; resolves with what is left over. */
+  async finish(): Promise<string[]> {
+    const { clock } = this.#world;
+    const storage = this.#storage ?? (await this.start());
+    const left: string[] = [];
+    const pending = await clock.settle(storage.flush({ deadlineMs: HOUR_MS }));
+    await clock.advance(2 * LATE_WRITE_MS);
+    // The journal receives the last settlement in a turn of its own.
+    for (let turn = 0; turn < 40 && storage.getStats().pendingBytes > 0; turn += 1) {
+      await clock.advance(1);
+    }
+    const { pendingBytes } = storage.getStats();
+    await clock.settle(storage.close());
+    left.push(...this.#files.names().filter((name) => name.includes('.blob')));
+    if (pending > 0) left.push(`${pending} writes pending`);
+    if (pendingBytes > 0) left.push(`${pendingBytes} bytes reserved`);
+    return left;
+  }
+
+  /** Only the primary can show what a restored journal lacks. */
+  get #mayBeBehind(): boolean {
+    return this.#isRestored && this.#world.servers[0]?.isReachable !== true;
+  }
+
+  #write(key: string, isRemoval: boolean): void {
+    const { random } = this.#world;
+    this.#world.written += 1;
+    const text = `${this.#world.written} ${'x'.repeat(below(random, 80))}`;
+    if (isRemoval)
+      this.#issue(this.#history.write(key, undefined), (storage) => storage.remove(key));
+    else this.#issue(this.#history.write(key, text), (storage) => storage.upload(key, text));
+  }
+
+  #move(from: string, to: string): void {
+    if (from === to) {
+      // It changes nothing.
+      this.#issue({ acknowledge: () => undefined }, (storage) => storage.move(from, to));
+      return;
+    }
+    this.#world.moves += 1;
+    const others = this.#world.histories.filter((history) => history !== this.#history);
+    const write = this.#history.move(from, to, others, this.#mayBeBehind);
+    this.#issue(write, (storage) => storage.move(from, to));
+  }
+
+  #copy(from: string, to: string): void {
+    this.#world.copies += 1;
+    const others = this.#world.histories.filter((history) => history !== this.#history);
+    const write = this.#history.copy(from, to, others, this.#mayBeBehind);
+    this.#issue(write, (storage) => storage.copy(from, to));
+  }
+
+  #issue(write: Write, call: (storage: Storage) => Promise<unknown>): void {
+    const life = this.#life;
+    if (this.#storage === undefined) return;
+    call(this.#storage).then(
+      () => {
+        if (!life.isOver) write.acknowledge();
+      },
       () => undefined,
     );
-  };
+  }
 
-  /** The permitted contents: the last acknowledged write, or any write issued after it. */
-  const allowed = (key: string): (string | undefined)[] => {
-    const writes = history.get(key) ?? [];
-    const last = writes.findLastIndex(({ acknowledged }) => acknowledged);
-    const since = writes.slice(Math.max(0, last));
-    const texts = since.map(({ kind, text }) => (kind === 'put' ? text : undefined));
-    return last === -1 ? [undefined, ...texts] : texts;
-  };
-
-  const read = (storage: Storage, life: { isOver: boolean }): void => {
-    const key = KEYS[below(KEYS.length)] ?? 'a';
+  #read(key: string): void {
+    const { histories, stale } = this.#world;
+    const life = this.#life;
+    const mayBeBehind = this.#mayBeBehind;
     // Acknowledged writes must be visible; concurrent ones may be.
-    const before = allowed(key);
-    const from = (history.get(key) ?? []).length;
-    const see = (found: string | undefined): void => {
-      const since = (history.get(key) ?? []).slice(from);
-      const meanwhile = since.map(({ kind, text }) => (kind === 'put' ? text : undefined));
+    const before = this.#history.allowed(key);
+    const count = this.#history.count(key);
+    const see = (found: string | undefined, from: string): void => {
+      // A conflict with another process may end with a write of either.
+      if (histories.length > 1) return;
+      if (from === 'pending' && mayBeBehind) return;
+      const meanwhile = this.#history.since(key, count);
       if (life.isOver || before.includes(found) || meanwhile.includes(found)) return;
       stale.push(`${key}: ${String(found)} instead of ${before.map(String).join(' or ')}`);
     };
-    storage
-      .download(key)
-      .then(async (download) => see(Buffer.from(await download.bytes()).toString()))
+    this.#storage
+      ?.download(key)
+      .then(async (download) => see(Buffer.from(await download.bytes()).toString(), download.from))
       .catch((error: unknown) => {
-        if (codeOf(error) === 'STORAGE_NOT_FOUND') see(undefined);
+        if (codeOf(error) === 'STORAGE_NOT_FOUND') see(undefined, 'pending');
       });
-  };
-
-  const lives = 1 + below(4);
-  for (let turn = 0; turn < lives; turn += 1) {
-    const life = { isOver: false };
-    const storage = open(life);
-    await clock.settle(storage.ready().catch(() => undefined));
-    for (let step = 3 + below(15); step > 0; step -= 1) {
-      for (const server of servers) {
-        if (random() < 0.15) {
-          const weathers = ['fair', 'rough', 'rough', 'away', 'denied'] as const;
-          server.weather = weathers[below(weathers.length)] ?? 'fair';
-        }
-      }
-      if (random() < 0.05) clock.stepWallClock((random() - 0.5) * HOUR_MS);
-      if (random() < 0.7) write(storage, life);
-      if (random() < 0.2) read(storage, life);
-      await clock.advance(below(3) === 0 ? below(600) : below(12));
-    }
-    if (random() < 0.3) files.dieAfterBytes = below(600);
-    if (random() < 0.5) write(storage, life);
-    await clock.advance(below(4));
-    life.isOver = true;
-    crashes += 1;
-    files = files.crash((['kill', 'prefix', 'sectors'] as const)[below(3)] ?? 'kill', random);
   }
-
-  for (const server of servers) server.weather = 'fair';
-  const last = open({ isOver: false });
-  await clock.settle(last.ready());
-  const pending = await clock.settle(last.flush({ deadlineMs: HOUR_MS }));
-  await clock.advance(2 * LATE_WRITE_MS);
-  const verdict = judge(servers, allowed);
-  // The journal receives the last settlement in a turn of its own.
-  for (let turn = 0; turn < 20 && last.getStats().pendingBytes > 0; turn += 1)
-    await clock.advance(1);
-  const { pendingBytes } = last.getStats();
-  await clock.settle(last.close());
-  const left = files.names().filter((name) => name.includes('.blob'));
-  if (pending > 0) left.push(`${pending} writes pending`);
-  if (pendingBytes > 0) left.push(`${pendingBytes} bytes reserved`);
-  const acknowledged = [...history.values()].flat().filter((one) => one.acknowledged).length;
-  const lateWrites = servers.reduce((sum, server) => sum + server.lateWrites, 0);
-  return { ...verdict, stale, left, acknowledged, crashes, lateWrites };
 }
 
-function judge(
-  servers: readonly Server[],
-  allowed: (key: string) => (string | undefined)[],
-): Pick<RunVerdict, 'lost' | 'outOfOrder' | 'resurrected'> {
+/** One random history of writes, faults and crashes, derived from a seed, and its result. */
+export async function playRun(seed: number, options: RunOptions): Promise<RunVerdict> {
+  const random = seededRandom(seed);
+  const clock = createFakeClock();
+  const servers = ['primary', 'mirror']
+    .slice(0, 1 + below(random, 2))
+    .map((name) => new Server(name, clock, random));
+  const histories = Array.from({ length: options.processes }, () => new History(KEYS));
+  const world: World = {
+    clock,
+    random,
+    servers,
+    histories,
+    hasCopies: seed % 4 === 0,
+    written: 0,
+    moves: 0,
+    copies: 0,
+    restored: 0,
+    restoredAtMs: Infinity,
+    stale: [],
+  };
+  const machines = histories.map((history) => new Machine(world, history));
+  const lives = 1 + below(random, 4);
+  for (let turn = 0; turn < lives; turn += 1) {
+    for (const machine of machines) await machine.start();
+    for (let step = 3 + below(random, 15); step > 0; step -= 1) {
+      for (const server of servers) {
+        if (random() < 0.15) server.weather = anyWeather(random);
+      }
+      // Conflicts between two lives are decided by ages, which a stepping clock falsifies.
+      const steps = random() < 0.05 && !options.restoresJournals;
+      if (steps) clock.stepWallClock((random() - 0.5) * HOUR_MS);
+      for (const machine of machines) machine.act();
+      await clock.advance(below(random, 3) === 0 ? below(random, 600) : below(random, 12));
+    }
+    if (options.restoresJournals && random() < 0.5) {
+      // Everything is delivered: whoever comes back with an older journal may change none of it.
+      for (const server of servers) server.weather = 'fair';
+      await clock.advance(3 * LATE_WRITE_MS);
+    }
+    for (const machine of machines) await machine.crash();
+    if (options.restoresJournals) for (const machine of machines) machine.restoreOrKeep();
+  }
+  for (const server of servers) server.weather = 'fair';
+  for (const machine of machines) await machine.start();
+  const left: string[] = [];
+  for (const machine of machines) left.push(...(await machine.finish()));
+  const count = (of: (one: Machine) => number): number =>
+    machines.reduce((sum, one) => sum + of(one), 0);
+  return {
+    ...judge(world),
+    stale: world.stale,
+    left,
+    acknowledged: histories.reduce((sum, history) => sum + history.acknowledged, 0),
+    crashes: count(({ crashes }) => crashes),
+    lateWrites: servers.reduce((sum, server) => sum + server.lateWrites, 0),
+    moves: world.moves,
+    copies: world.copies,
+    restored: world.restored,
+  };
+}
+
+function anyWeather(random: Random): Server['weather'] {
+  const weathers = ['fair', 'rough', 'rough', 'away', 'denied'] as const;
+  return weathers[below(random, weathers.length)] ?? 'fair';
+}
+
+function textOf({ backend }: Server, key: string): string | undefined {
+  const stored = backend.objects.get(key);
+  return stored === undefined ? undefined : Buffer.from(stored.bytes).toString();
+}
+
+function judge({
+  servers,
+  histories,
+  restoredAtMs,
+}: World): Pick<RunVerdict, 'lost' | 'outOfOrder' | 'resurrected'> {
   const lost: string[] = [];
   const outOfOrder: string[] = [];
   const resurrected: string[] = [];
-  for (const { backend, applied } of servers) {
+  for (const server of servers) {
+    const { backend, applied } = server;
     for (const key of KEYS) {
-      const stored = backend.objects.get(key);
-      const found = stored === undefined ? undefined : Buffer.from(stored.bytes).toString();
-      const wanted = allowed(key);
-      if (!wanted.includes(found)) {
+      const found = textOf(server, key);
+      const wanted = histories.flatMap((history) => history.allowed(key));
+      // What a life that the journal does not know had sent, and the server applied only now, is another writer's, and
+      // later than what the restored one did before.
+      const isLate = server.wasLate(found, restoredAtMs);
+      if (!wanted.includes(found) && !isLate) {
         const what = `${backend.name} ${key}: ${String(found)} instead of ${wanted.map(String).join(' or ')}`;
         (wanted.every((one) => one === undefined) ? resurrected : lost).push(what);
       }
-      const sum = createHash('sha256')
-        .update(stored?.bytes ?? '')
-        .digest('hex');
-      if (stored?.head.stamp !== undefined && stored.head.stamp.sha256 !== sum)
-        lost.push(`${key}: sha256`);
-      let highest = 0;
-      for (const { generation } of applied.filter((one) => one.key === key)) {
-        if (generation < highest)
-          outOfOrder.push(`${backend.name} ${key}: ${generation} after ${highest}`);
-        highest = Math.max(highest, generation);
+      const { head, bytes = '' } = backend.objects.get(key) ?? {};
+      const sum = createHash('sha256').update(bytes).digest('hex');
+      if (head?.stamp !== undefined && head.stamp.sha256 !== sum) lost.push(`${key}: sha256`);
+      const highest = new Map<string, number>();
+      for (const { writer, generation } of applied.filter((one) => one.key === key)) {
+        const before = highest.get(writer) ?? 0;
+        if (generation < before) {
+          outOfOrder.push(`${backend.name} ${key}: ${generation} after ${before} of ${writer}`);
+        }
+        highest.set(writer, Math.max(before, generation));
       }
     }
   }

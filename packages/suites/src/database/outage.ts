@@ -8,8 +8,9 @@ export const CALLERS = 20;
 export const DOWNTIME_MS = 500;
 /** Calls made before the fault. */
 const CALLS_BEFORE = 1_000;
-/** The documented bound is 250; the test allows ten times as much on a busy machine. */
-export const SERVED_WITHIN_MS = 2_500;
+/** Twice what docs/results/database-recovery.md promises: half a second, or a second behind a pooler. */
+export const SERVED_WITHIN_MS = 1_000;
+export const SERVED_BEHIND_POOLER_WITHIN_MS = 2_000;
 /** The most connection attempts that one host's pool may make to a server that is down. */
 const ATTEMPTS_PER_SECOND = 10;
 
@@ -17,12 +18,13 @@ interface DatabaseOutageSpec {
   readonly inject: (fixture: PostgresFixture) => Promise<unknown>;
   readonly recover: (fixture: PostgresFixture) => Promise<unknown>;
   readonly lastsMs?: number;
+  readonly servedWithinMs?: number;
 }
 
 /** Runs idempotent reads through an outage: none fails, and all are served soon after it. */
 export async function runDatabaseOutage(
   fixture: PostgresFixture,
-  { inject, recover, lastsMs = DOWNTIME_MS }: DatabaseOutageSpec,
+  { inject, recover, lastsMs = DOWNTIME_MS, servedWithinMs = SERVED_WITHIN_MS }: DatabaseOutageSpec,
 ): Promise<DatabaseOutcome> {
   const database = fixture.database({ max: 10, acquireTimeoutMs: 20_000, queryTimeoutMs: 20_000 });
   const callers = keepCalling(CALLERS, () => database.query('select 1', [], { idempotent: true }));
@@ -43,7 +45,7 @@ export async function runDatabaseOutage(
   expect(attempts).toBeLessThanOrEqual(
     ATTEMPTS_PER_SECOND * Math.ceil((recoveredAtMs - faultAtMs) / 1_000),
   );
-  expect(Math.max(...waits)).toBeLessThan(SERVED_WITHIN_MS);
+  expect(Math.max(...waits)).toBeLessThan(servedWithinMs);
   return outcomeOf(result, {
     detectedAfterMs: Math.max(0, detectedAtMs - faultAtMs),
     lastedMs: recoveredAtMs - faultAtMs,

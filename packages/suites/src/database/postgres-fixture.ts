@@ -2,7 +2,7 @@ import { environment } from '@holdfast/foundation';
 import { type Database, type DatabaseOptions, createDatabase } from '@holdfast/database';
 import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
 import { withTimeout } from '@holdfast/resilience';
-import { type ServerHandle, type StageMode, openStage } from '@holdfast/stage';
+import { type PgBouncer, type ServerHandle, type StageMode, openStage } from '@holdfast/stage';
 import { Client } from 'pg';
 import { waitUntil as untilYes } from '../wait-until.ts';
 
@@ -76,6 +76,29 @@ export async function openReplicatedPostgresFixture(
   return { ...around(primary, stage), replica, promote: () => postgres.promote() };
 }
 
+/** A Postgres behind a PgBouncer; databases lead to the PgBouncer, and `ask` to the Postgres. */
+export interface PoolerFixture extends PostgresFixture {
+  readonly pooler: PgBouncer;
+}
+
+/** It tries a server that is back soon. In session mode each of its clients needs a connection of its own. */
+const poolerSettings = (mode: PgBouncer['mode']): Record<string, string> => ({
+  server_login_retry: '1',
+  default_pool_size: mode === 'session' ? '30' : '8',
+});
+
+export async function openPoolerFixture(mode: PgBouncer['mode']): Promise<PoolerFixture> {
+  const pgbouncer = { mode, settings: poolerSettings(mode) };
+  const stage = await openStage({ mode: 'local', ...BARE, postgres: { pgbouncer, ...version } });
+  const { primary, pgbouncer: pooler } = stage.postgres;
+  const fixture = around(primary, stage);
+  return {
+    ...fixture,
+    pooler,
+    database: (options) => fixture.database({ hosts: pooler.url, ...options }),
+  };
+}
+
 function around(
   primary: ServerHandle,
   stage: { readonly mode: StageMode; close(): Promise<void> },
@@ -100,7 +123,7 @@ function around(
     },
     ask: (sql, values = [], server = primary) => askOnce(server.url, sql, values),
     async close() {
-      const ends = databases.map((each) => each.end({ deadlineMs: END_WITHIN_MS }));
+      const ends = databases.map((each) => each.close({ deadlineMs: END_WITHIN_MS }));
       await named('end of the databases', Promise.allSettled(ends));
       await named('end of the proxies', Promise.all(proxies.map((proxy) => proxy.close())));
       await named('end of the stage', stage.close());

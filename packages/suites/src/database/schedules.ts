@@ -65,7 +65,7 @@ export async function runSchedule(
     database.query('select 42 as answer', [], options).catch((error: unknown) => error),
   );
   expect({ seed, after }).toMatchObject({ seed, after: { rows: [{ answer: 42 }] } });
-  await step('end', database.end({ deadlineMs: 1_000 }));
+  await step('end', database.close({ deadlineMs: 1_000 }));
   await proxy.close();
   return served;
 }

@@ -29,7 +29,7 @@ import { createClient } from '@supabase/supabase-js';
 export const BUCKET = 'objects';
 
 /** One server, the proxies in front of it, and a direct connection. */
-export interface Remote {
+interface Remote {
   /** Injects faults into connections. */
   readonly wire: FaultProxy;
   /** Injects faults into HTTP answers. */

@@ -4,6 +4,7 @@ import {
   type PostgresErrorKind,
   type RedisFaultProxy,
   type RedisErrorKind,
+  createChaosFaultInjector,
   createPostgresFaultProxy,
   createRedisFaultProxy,
 } from '@holdfast/faults';
@@ -50,10 +51,25 @@ async function withPostgres(work: (client: Client) => Promise<void>): Promise<vo
   client.on('error', () => {});
   await client.connect();
   try {
-    await client.query('create temp table rows (id int primary key)');
+    // Not a temporary table: a read-only transaction may write to those.
+    await client.query('create table rows (id int primary key)');
     await work(client);
   } finally {
     await client.end().catch(() => {});
+    postgres.heal();
+    await withoutFaults((direct) => direct.query('drop table rows'));
+  }
+}
+
+/** A session that passes no proxy. */
+async function withoutFaults(work: (client: Client) => Promise<unknown>): Promise<void> {
+  const { host, port } = stage.postgres.primary;
+  const client = new Client({ host, port, user: 'postgres' });
+  await client.connect();
+  try {
+    await work(client);
+  } finally {
+    await client.end();
   }
 }
 
@@ -208,6 +224,23 @@ test('a rejected commit stores nothing and ends the transaction', async () => {
     expect((await client.query('select id from rows')).rows).toEqual([{ id: 3 }]);
   });
 });
+
+test.each([1, 0.5])(
+  'commands of one client keep their order when a share of %d of their answers is late',
+  async (probability) => {
+    await withPostgres(async (client) => {
+      const chaos = createChaosFaultInjector(true, { seed: 3 });
+      chaos.configureFault('network_delay', { latencyMs: 40, jitterMs: 40, probability });
+      const late = chaos.wrapPg(client);
+      const sent = ['begin', 'insert into rows values (1)', 'rollback', 'select id from rows'];
+      const answered: string[] = [];
+      const calls = sent.map((sql) => late.query(sql).then(() => void answered.push(sql)));
+      await Promise.all(calls);
+      expect(answered).toEqual(sent);
+      expect((await client.query('select id from rows')).rows).toEqual([]);
+    });
+  },
+);
 
 test('57P01 in place of a statement ends the session and rolls back its transaction', async () => {
   await withPostgres(async (client) => {

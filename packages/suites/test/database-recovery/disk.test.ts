@@ -64,7 +64,7 @@ async function openSpokenDisk(): Promise<SmallDisk> {
     },
     entries: async () => kept,
     async close() {
-      await database.end();
+      await database.close();
       await server.close();
     },
   };

@@ -4,12 +4,6 @@ import type { Divergence } from './run-checks.ts';
 export const divergences: readonly Divergence[] = [
   {
     server: 'own S3',
-    check: 'a bucket reports whether versioning is enabled',
-    verdict: 'NotImplemented 501',
-    reason: 'It keeps one version of each object; no adapter needs more.',
-  },
-  {
-    server: 'own S3',
     check: 'an object can be tagged',
     verdict: 'NotImplemented 501',
     reason: 'No adapter stores tags.',

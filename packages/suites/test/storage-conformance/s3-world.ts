@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   CreateBucketCommand,
   GetObjectCommand,
@@ -81,8 +82,9 @@ function errorTextOf(error: unknown): string {
   return isAnswer ? `${String(error.name)} ${String(metadata.httpStatusCode)}` : String(error.name);
 }
 
-/** `ok`, or the value found instead. */
+/** `ok`, or the value found instead. The order of keys says nothing: a database may sort them. */
 export function same(found: unknown, wanted: unknown): string {
-  const [a, b] = [JSON.stringify(found), JSON.stringify(wanted)];
-  return a === b ? 'ok' : `found ${a}`;
+  // As JSON, because the values of a client may come from another realm.
+  const [a, b]: unknown[] = [found, wanted].map((each) => JSON.parse(JSON.stringify(each)));
+  return isDeepStrictEqual(a, b) ? 'ok' : `found ${JSON.stringify(found)}`;
 }

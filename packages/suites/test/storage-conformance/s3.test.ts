@@ -5,6 +5,7 @@ import { type ConformanceServer, runAllChecks, serverIn } from './conformance-se
 import { type Check, idleDivergences } from './run-checks.ts';
 import { s3BucketChecks } from './s3-bucket-checks.ts';
 import { s3ObjectChecks } from './s3-object-checks.ts';
+import { targetIn } from './s3-target.ts';
 import { type S3Place, type S3World, openS3World } from './s3-world.ts';
 
 const checks: readonly Check<S3World>[] = [...s3ObjectChecks, ...s3BucketChecks];
@@ -21,16 +22,12 @@ async function openOn(mode: 'local' | 'docker' | 'compose'): Promise<Conformance
 
 await runAllChecks({ server: 'own S3', stage: 'local', open: () => openOn('local'), checks });
 
-const { HOLDFAST_STAGE, HOLDFAST_S3_URL: address, HOLDFAST_IMAGE_S3: image } = process.env;
-if (address !== undefined) {
+const { HOLDFAST_STAGE, HOLDFAST_IMAGE_S3: image } = process.env;
+const target = targetIn(process.env);
+if (target !== undefined) {
   // A server that already runs elsewhere.
-  const { origin: url, username, password } = new URL(address);
-  const credentials = {
-    accessKeyId: decodeURIComponent(username),
-    secretAccessKey: decodeURIComponent(password),
-  };
   const open = (): Promise<ConformanceServer<S3World>> =>
-    Promise.resolve(serverAt({ url, credentials }, () => Promise.resolve()));
+    Promise.resolve(serverAt(target, () => Promise.resolve()));
   await runAllChecks({ server: 'RustFS', stage: 'compose', open, checks });
 } else if (HOLDFAST_STAGE === 'docker' || HOLDFAST_STAGE === 'compose') {
   const stage = HOLDFAST_STAGE;

@@ -4,10 +4,15 @@ import { divergences } from './divergences.ts';
 import { type ConformanceServer, runAllChecks, serverIn } from './conformance-servers.ts';
 import { type Check, idleDivergences, wantedFor } from './run-checks.ts';
 import { supabaseAccessChecks } from './supabase-access-checks.ts';
+import { supabaseListingChecks } from './supabase-listing-checks.ts';
 import { supabaseObjectChecks } from './supabase-object-checks.ts';
 import { type SupabaseWorld, openSupabaseWorld } from './supabase-world.ts';
 
-const checks: readonly Check<SupabaseWorld>[] = [...supabaseObjectChecks, ...supabaseAccessChecks];
+const checks: readonly Check<SupabaseWorld>[] = [
+  ...supabaseObjectChecks,
+  ...supabaseListingChecks,
+  ...supabaseAccessChecks,
+];
 
 async function openOn(
   mode: 'local' | 'docker' | 'compose',

@@ -6,6 +6,7 @@ import { runObjectOutage } from '../../src/storage/outage.ts';
 import { scenario } from '../../src/storage/scenario.ts';
 
 const FAMILY = 'supabase-fallback';
+const REQUEST_TIMEOUT_MS = 700;
 
 const alreadyApplied = (storage: Storage): number | undefined =>
   storage.getStats().backends['supabase']?.alreadyApplied;
@@ -40,14 +41,15 @@ scenario(
   {
     promise: 'a write that a frozen Supabase applies late does not replace a later write',
     fault: 'no byte passes for 1 s, then all held bytes pass',
+    detectionMs: REQUEST_TIMEOUT_MS,
   },
   (fixture) =>
     runObjectOutage(fixture, {
-      inject: ({ supabase }) => supabase.wire.faults.set('silence'),
+      inject: ({ supabase }) => supabase.wire.faults.set('blackhole'),
       lastsMs: 1_000,
       recover: ({ supabase }) => supabase.wire.heal(),
       notices: 'supabase',
-      storage: { lateWriteMs: 6_000, requestTimeoutMs: 700 },
+      storage: { lateWriteMs: 6_000, requestTimeoutMs: REQUEST_TIMEOUT_MS },
     }),
 );
 

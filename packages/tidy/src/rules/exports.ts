@@ -62,3 +62,23 @@ function entryPointsIn({ packages }: Repository): Set<string> {
   );
   return new Set(paths);
 }
+
+/** Shapes of other libraries, whose verbs are theirs; and a server, which a test stops to see what its users do. */
+const withVerbsOfTheirOwn = new Set(['IoredisClient', 'KeyvStore', 'ProbedPool', 'ServerHandle']);
+/** What is leased is released, and a fault is undone. */
+const isLeased = (name: string): boolean => /(?:Lease|Fault)$/.test(name);
+
+const ending = /^\t(?:end|stop|shutdown|destroy|quit|disconnect|teardown)\??\(/m;
+const disposing = /^\t\[Symbol\.asyncDispose\]\(/m;
+
+/** Whatever holds a connection, a timer or a file is closed by `close()`, whichever verbs its peers have. */
+export function everythingIsClosedByOneVerb(repository: Repository): Violation[] {
+  const surfaces = repository.files.filter(({ path }) => /^docs\/api\/\w+\.txt$/.test(path));
+  return surfaces.flatMap((file) =>
+    [...file.text.matchAll(/^(?:interface|class|abstract class) (\w+)[^\n]*\{\n(.*?)\n\}/gms)]
+      .filter(([, name = '']) => !withVerbsOfTheirOwn.has(name) && !isLeased(name))
+      .filter(([, , body = '']) => ending.test(body) || disposing.test(body))
+      .filter(([, , body = '']) => !/^\tclose\(/m.test(body))
+      .map(({ index, 1: name }) => violationAt(file, index, `${name} has no close()`)),
+  );
+}

@@ -12,23 +12,30 @@ import { importsOf } from '../source-text.ts';
 /** The production packages, lowest layer first: a package imports only from the lines above its own. */
 const layers: readonly (readonly string[])[] = [
   ['foundation'],
+  ['protocols'],
   ['resilience', 'journal'],
-  ['queue', 'storage', 'database'],
+  ['network'],
+  ['cache', 'queue', 'storage', 'database'],
+  ['catalog'],
 ];
 
 /** The packages for testing, and the packages that each may import. No production package may import them. */
 const testPackages: Readonly<Record<string, readonly string[]>> = {
-  protocols: ['foundation'],
   faults: ['foundation', 'protocols', 'resilience'],
   emulators: ['foundation', 'protocols', 'resilience', 'faults'],
   stage: ['foundation', 'protocols', 'resilience', 'faults', 'emulators'],
   report: ['foundation'],
-  suites: [...layers.flat(), 'protocols', 'faults', 'emulators', 'stage', 'report'],
+  cli: [...layers.flat(), 'faults', 'emulators', 'stage', 'report'],
+  site: [],
+  suites: [...layers.flat(), 'faults', 'emulators', 'stage', 'report', 'cli', 'site'],
   tidy: [],
 };
 
 /** The packages that the tests of every package may import as well. */
 const forTests: readonly string[] = ['protocols', 'faults', 'emulators', 'stage', 'report'];
+
+/** The documents show every package, so that their tests need all of them. */
+const forDocuments: readonly string[] = layers.flat();
 
 const SCOPE = '@holdfast/';
 const shippedDependencies = ['dependencies', 'peerDependencies', 'optionalDependencies'];
@@ -127,7 +134,8 @@ function permitted(name: string, isShipped: boolean): readonly string[] | undefi
   const level = layers.findIndex((layer) => layer.includes(name));
   const names = level === -1 ? testPackages[name] : layers.slice(0, level).flat();
   if (names === undefined) return undefined;
-  return isShipped ? names : [...names, ...forTests];
+  if (isShipped) return names;
+  return [...names, ...forTests, ...(name === 'site' ? forDocuments : [])];
 }
 
 function nameIn(specifier: string): string | undefined {

@@ -3,6 +3,7 @@ import {
   type Package,
   type Repository,
   objectIn,
+  publishedPackagesIn,
   violationAt,
 } from '../repository.ts';
 
@@ -27,36 +28,65 @@ export function packagesLookAlike(repository: Repository): Violation[] {
   });
 }
 
-/** Each entry point is a source in the workspace, and the build of the same file when published. */
+/** Each entry point is a source, of which `pack.mjs` publishes the build; the manifest itself is one too. */
 export function entryPointsAgree(repository: Repository): Violation[] {
-  return repository.packages
-    .filter(({ manifest }) => manifest['private'] !== true)
-    .flatMap((unit) => {
-      const here = objectIn(unit.manifest['exports']);
-      const published = objectIn(objectIn(unit.manifest['publishConfig'])['exports']);
-      const keys = [...new Set(['.', ...Object.keys(here), ...Object.keys(published)])];
-      return keys.flatMap((key) => {
-        const message = disagreement(repository, unit, here[key], published[key]);
-        return message === undefined
-          ? []
-          : [at(repository, unit, 'exports', `'${key}' ${message}`)];
-      });
-    });
+  return publishedPackagesIn(repository).flatMap((unit) => {
+    const { '.': index, './package.json': own, ...others } = objectIn(unit.manifest['exports']);
+    const entries = Object.entries({ '.': index, ...others });
+    const messages = entries.flatMap(([key, source]) =>
+      disagreement(repository, unit, key, source),
+    );
+    if (own !== './package.json') messages.push("'./package.json' is not exported");
+    return messages.map((message) => at(repository, unit, 'exports', message));
+  });
 }
 
 function disagreement(
   repository: Repository,
   unit: Package,
-  here: unknown,
-  published: unknown,
-): string | undefined {
-  const file = /^\.\/src\/(.+)\.ts$/.exec(String(here))?.[1];
-  if (file === undefined) return `is ${String(here)} in exports, not ./src/….ts`;
-  if (published !== `./dist/${file}.js`) {
-    return `is ${String(published)} in publishConfig.exports, not ./dist/${file}.js`;
-  }
-  const source = `packages/${unit.name}/src/${file}.ts`;
-  return repository.find(source) === undefined ? `names ${source}, which is missing` : undefined;
+  key: string,
+  source: unknown,
+): string[] {
+  const file = /^\.\/(src\/.+\.ts)$/.exec(String(source))?.[1];
+  if (file === undefined) return [`'${key}' is ${String(source)} in exports, not ./src/….ts`];
+  const path = `packages/${unit.name}/${file}`;
+  return repository.find(path) === undefined ? [`'${key}' names ${path}, which is missing`] : [];
+}
+
+/** What a published package says of itself, and what its tarball contains. */
+export function publishedPackagesAreDescribed(repository: Repository): Violation[] {
+  const root = objectIn(JSON.parse(repository.find('package.json')?.text ?? '{}'));
+  const url = String(objectIn(root['repository'])['url']);
+  const site = url.replace(/^git\+/, '').replace(/\.git$/, '');
+  const [first] = publishedPackagesIn(repository);
+  return publishedPackagesIn(repository).flatMap((unit) => {
+    const { manifest, name } = unit;
+    const wanted: Readonly<Record<string, unknown>> = {
+      version: first?.manifest['version'],
+      homepage: `${site}/tree/main/packages/${name}#readme`,
+      bugs: `${site}/issues`,
+      repository: { type: 'git', url, directory: `packages/${name}` },
+      publishConfig: { access: 'public' },
+      sideEffects: false,
+      scripts: { prepack: 'node ../../pack.mjs prepare', postpack: 'node ../../pack.mjs restore' },
+    };
+    const violations = Object.entries(wanted)
+      .filter(([field, value]) => JSON.stringify(manifest[field]) !== JSON.stringify(value))
+      .map(([field, value]) =>
+        at(repository, unit, field, `${field} is not ${JSON.stringify(value)}`),
+      );
+    const { files, keywords, description } = manifest;
+    const missing = (list: unknown, ...values: string[]): boolean =>
+      !Array.isArray(list) || values.some((value) => !list.includes(value));
+    if (missing(files, 'dist', 'src', 'CHANGELOG.md')) {
+      const message = 'files lack dist, src (for the source maps) or CHANGELOG.md';
+      violations.push(at(repository, unit, 'files', message));
+    }
+    if (!Array.isArray(keywords) || keywords.length === 0 || typeof description !== 'string') {
+      violations.push(at(repository, unit, 'keywords', 'keywords or a description are missing'));
+    }
+    return violations;
+  });
 }
 
 function at(repository: Repository, unit: Package, field: string, message: string): Violation {

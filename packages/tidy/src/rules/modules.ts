@@ -9,7 +9,19 @@ import {
 import { importsOf } from '../source-text.ts';
 
 /** Files whose tool requires a default export. */
-const defaultExporters = new Set(['jest.config.ts', 'packages/report/src/jest-reporter.ts']);
+const defaultExporters = new Set([
+  'jest.config.ts',
+  'docs/.vitepress/config.ts',
+  'packages/report/src/jest-reporter.ts',
+  // Compatible with the default export of pg.
+  'packages/database/src/pg.ts',
+  'packages/suites/published/setup.ts',
+  'packages/suites/published/teardown.ts',
+  'packages/suites/mutation/first-failure.ts',
+  'packages/suites/mutation/shortest-first.ts',
+  'packages/suites/src/running/runner.ts',
+  'packages/suites/src/running/sequencer.ts',
+]);
 const MAX_LINES = 400;
 const catchAll = /^(?:utils?|helpers?|common|misc|shared|lib|interfaces|types)$/;
 

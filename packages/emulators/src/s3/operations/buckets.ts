@@ -65,6 +65,12 @@ export async function bucketLocation(call: S3Call): Promise<HttpResponse> {
   return xmlResponse(['LocationConstraint', '']);
 }
 
+/** A bucket without versions has an empty configuration. */
+export async function bucketVersioning(call: S3Call): Promise<HttpResponse> {
+  requirePermission(call, 's3:GetBucketVersioning');
+  return xmlResponse(['VersioningConfiguration', '']);
+}
+
 export async function deleteBucket(call: S3Call): Promise<HttpResponse> {
   requirePermission(call, 's3:DeleteBucket');
   const { store, request } = call;

@@ -1,5 +1,6 @@
 import {
   bucketLocation,
+  bucketVersioning,
   createBucket,
   deleteBucket,
   deleteBucketPolicy,
@@ -18,44 +19,13 @@ import {
   uploadPart,
   uploadPartCopy,
 } from './multipart.ts';
+import { postObject } from './post-object.ts';
+import { assertImplemented } from './unsupported.ts';
 import { copyObject, deleteObject, deleteObjects, getObject, putObject } from './objects.ts';
 import type { HttpResponse } from '../../serving/http-listener.ts';
 import type { S3Call } from './s3-call.ts';
 import { s3Error } from '../wire/error.ts';
 import type { S3Request } from '../wire/request.ts';
-
-/** Subresources that this server does not implement. */
-const NOT_IMPLEMENTED: readonly string[] = [
-  'accelerate',
-  'acl',
-  'analytics',
-  'attributes',
-  'cors',
-  'encryption',
-  'intelligent-tiering',
-  'inventory',
-  'legal-hold',
-  'lifecycle',
-  'logging',
-  'metrics',
-  'notification',
-  'object-lock',
-  'ownershipControls',
-  'partNumber',
-  'policyStatus',
-  'publicAccessBlock',
-  'replication',
-  'requestPayment',
-  'restore',
-  'retention',
-  'select',
-  'tagging',
-  'torrent',
-  'versionId',
-  'versioning',
-  'versions',
-  'website',
-];
 
 /** Operations by their names in the S3 API. */
 type S3Operation =
@@ -64,12 +34,14 @@ type S3Operation =
   | 'HeadBucket'
   | 'DeleteBucket'
   | 'GetBucketLocation'
+  | 'GetBucketVersioning'
   | 'GetBucketPolicy'
   | 'PutBucketPolicy'
   | 'DeleteBucketPolicy'
   | 'ListObjects'
   | 'DeleteObjects'
   | 'PutObject'
+  | 'PostObject'
   | 'GetObject'
   | 'HeadObject'
   | 'DeleteObject'
@@ -88,12 +60,14 @@ const operations: Readonly<Record<S3Operation, (call: S3Call) => Promise<HttpRes
   HeadBucket: headBucket,
   DeleteBucket: deleteBucket,
   GetBucketLocation: bucketLocation,
+  GetBucketVersioning: bucketVersioning,
   GetBucketPolicy: getBucketPolicy,
   PutBucketPolicy: putBucketPolicy,
   DeleteBucketPolicy: deleteBucketPolicy,
   ListObjects: listObjects,
   DeleteObjects: deleteObjects,
   PutObject: putObject,
+  PostObject: postObject,
   GetObject: getObject,
   HeadObject: getObject,
   DeleteObject: deleteObject,
@@ -116,10 +90,7 @@ export function operationOf(request: S3Request): S3Operation {
   const { bucket, key } = request;
   const found =
     bucket === '' ? ofService(request) : key === '' ? ofBucket(request) : ofKey(request);
-  const unknown = NOT_IMPLEMENTED.find((name) => request.query.has(name));
-  if (unknown !== undefined && !(unknown === 'partNumber' && found?.startsWith('UploadPart'))) {
-    throw s3Error('NotImplemented', `This server does not implement ?${unknown}.`);
-  }
+  assertImplemented(request, found);
   if (found === undefined) throw s3Error('MethodNotAllowed');
   return found;
 }
@@ -128,12 +99,13 @@ function ofService({ method }: S3Request): S3Operation | undefined {
   return method === 'GET' ? 'ListBuckets' : undefined;
 }
 
-function ofBucket({ method, query }: S3Request): S3Operation | undefined {
+function ofBucket({ method, query, header }: S3Request): S3Operation | undefined {
   const isPolicy = query.has('policy');
   switch (method) {
     case 'GET':
       if (isPolicy) return 'GetBucketPolicy';
       if (query.has('location')) return 'GetBucketLocation';
+      if (query.has('versioning')) return 'GetBucketVersioning';
       return query.has('uploads') ? 'ListMultipartUploads' : 'ListObjects';
     case 'HEAD':
       return 'HeadBucket';
@@ -142,7 +114,8 @@ function ofBucket({ method, query }: S3Request): S3Operation | undefined {
     case 'DELETE':
       return isPolicy ? 'DeleteBucketPolicy' : 'DeleteBucket';
     case 'POST':
-      return query.has('delete') ? 'DeleteObjects' : undefined;
+      if (query.has('delete')) return 'DeleteObjects';
+      return isForm(header('content-type')) ? 'PostObject' : undefined;
     default:
       return undefined;
   }
@@ -167,4 +140,8 @@ function ofKey({ method, query, header }: S3Request): S3Operation | undefined {
     default:
       return undefined;
   }
+}
+
+function isForm(contentType: string | undefined): boolean {
+  return contentType?.toLowerCase().startsWith('multipart/form-data') === true;
 }

@@ -5,7 +5,7 @@ import { type PolicyDecision, parsePolicy } from './policy.ts';
 import type { ReceiveLimits } from './receive.ts';
 import { s3Error } from '../wire/error.ts';
 import type { S3Request } from '../wire/request.ts';
-import type { Caller } from '../wire/signature.ts';
+import type { Caller, Verifier } from '../wire/signature.ts';
 import { type ObjectStore, type StoredBucket, bucketNamed } from '../store.ts';
 import { type XmlElement, writeXml } from '../wire/xml.ts';
 
@@ -18,6 +18,8 @@ interface S3Limits extends ReceiveLimits {
 export interface S3Call {
   readonly request: S3Request;
   readonly caller: Caller;
+  /** Verifies what the body of a form signs. */
+  readonly verifier: Verifier;
   readonly store: ObjectStore;
   readonly limits: S3Limits;
   readonly clock: Clock;
@@ -56,17 +58,18 @@ export function requirePermission(
 }
 
 export function isPermitted(
-  { caller }: S3Call,
+  { caller, request }: S3Call,
   bucket: StoredBucket,
   name: string,
   action: string,
   key: string,
 ): boolean {
   const resource = `arn:aws:s3:::${name}${key === '' ? '' : `/${key}`}`;
+  const prefix = request.key === '' ? request.query.get('prefix') : undefined;
   const decision: PolicyDecision =
     bucket.policy === undefined
       ? undefined
-      : parsePolicy(bucket.policy).decide(caller.accessKeyId, action, resource);
+      : parsePolicy(bucket.policy).decide(caller.accessKeyId, action, resource, prefix);
   const isOwner = caller.accessKeyId === bucket.owner;
   if (isOwner && POLICY_ACTIONS.has(action)) return true;
   return decision === 'allow' || (isOwner && decision === undefined);

@@ -33,10 +33,12 @@ type S3ErrorReason =
   | 'InvalidDigest'
   | 'InvalidPart'
   | 'InvalidPartOrder'
+  | 'InvalidPolicyDocument'
   | 'InvalidRange'
   | 'InvalidRequest'
   | 'InvalidURI'
   | 'KeyTooLongError'
+  | 'MalformedPOSTRequest'
   | 'MalformedPolicy'
   | 'MalformedXML'
   | 'MetadataTooLarge'
@@ -72,10 +74,18 @@ const errors: Readonly<Record<S3ErrorReason, readonly [number, string]>> = {
   InvalidDigest: [400, 'The Content-MD5 you specified is not valid.'],
   InvalidPart: [400, 'A part could not be found, or its entity tag does not match.'],
   InvalidPartOrder: [400, 'The list of parts is not in ascending order.'],
+  InvalidPolicyDocument: [
+    400,
+    'The content of the form does not meet the conditions of the policy.',
+  ],
   InvalidRange: [416, 'The requested range is not satisfiable.'],
   InvalidRequest: [400, 'The request is not valid.'],
   InvalidURI: [400, 'The URI could not be parsed.'],
   KeyTooLongError: [400, 'Your key is too long.'],
+  MalformedPOSTRequest: [
+    400,
+    'The body of your POST request is not well-formed multipart/form-data.',
+  ],
   MalformedPolicy: [400, 'The policy is not valid.'],
   MalformedXML: [400, 'The XML you provided was not well-formed or not of our schema.'],
   MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed size.'],

@@ -22,7 +22,7 @@ export interface Caller {
   readonly payload: PayloadClaim;
 }
 
-interface Verifier {
+export interface Verifier {
   readonly secretOf: (accessKeyId: string) => string | undefined;
   readonly nowMs: () => number;
 }
@@ -56,14 +56,46 @@ export function verifySignature(request: S3Request, verifier: Verifier): Caller 
   if (secret === undefined) throw s3Error('InvalidAccessKeyId');
   const scope = claim.scope.join('/');
   const toSign = [ALGORITHM, claim.stamp, scope, sha256(canonicalRequest(request, claim))];
-  const key = claim.scope.reduce<Buffer | string>(
-    (outer, part) => hmac(outer, part),
-    `AWS4${secret}`,
-  );
+  const key = signingKey(secret, claim.scope);
   const expected = hmac(key, toSign.join('\n')).toString('hex');
   if (!isEqualInConstantTime(expected, claim.signature)) throw s3Error('SignatureDoesNotMatch');
   const chunks = chunkSigner(key, `${claim.stamp}\n${scope}`, claim.signature);
   return { accessKeyId: claim.accessKeyId, payload: payloadOf(claim.payload, chunks) };
+}
+
+/**
+ * Verifies the signature of a form's policy.
+ * @param fields by their names in lower case
+ * @returns the access key of whoever signed it; `undefined` for a form without a policy
+ * @throws S3Error
+ */
+export function verifyForm(
+  fields: ReadonlyMap<string, string>,
+  { secretOf }: Verifier,
+): string | undefined {
+  const policy = fields.get('policy');
+  if (policy === undefined) return undefined;
+  const credential = fields.get('x-amz-credential');
+  const stamp = fields.get('x-amz-date') ?? '';
+  const algorithm = fields.get('x-amz-algorithm');
+  if (algorithm === undefined) throw oldSignature();
+  const malformed = 'AuthorizationQueryParametersError';
+  const { accessKeyId, scope } = credentialOf(credential, malformed, algorithm, stamp);
+  const secret = secretOf(accessKeyId);
+  if (secret === undefined) throw s3Error('InvalidAccessKeyId');
+  const expected = hmac(signingKey(secret, scope), policy).toString('hex');
+  if (isEqualInConstantTime(expected, fields.get('x-amz-signature') ?? '')) return accessKeyId;
+  throw s3Error('SignatureDoesNotMatch');
+}
+
+/** Signature Version 2, as old clients send it; S3 refuses it too, except in its oldest regions. */
+function oldSignature(): Error {
+  const words = 'The authorization mechanism you have provided is not supported.';
+  return s3Error('InvalidRequest', `${words} Please use ${ALGORITHM}.`);
+}
+
+function signingKey(secret: string, scope: readonly string[]): Buffer | string {
+  return scope.reduce<Buffer | string>((outer, part) => hmac(outer, part), `AWS4${secret}`);
 }
 
 function parseClaim(request: S3Request, { nowMs }: Verifier): Claim | undefined {
@@ -74,6 +106,7 @@ function parseClaim(request: S3Request, { nowMs }: Verifier): Claim | undefined 
     if (!(skewMs <= MAX_SKEW_MS)) throw s3Error('RequestTimeTooSkewed');
     return claim;
   }
+  if (request.query.has('AWSAccessKeyId')) throw oldSignature();
   if (request.query.get('X-Amz-Algorithm') === undefined) return undefined;
   const { claim, expiresMs } = queryClaim(request);
   const ageMs = nowMs() - epochMsOf(claim.stamp);

@@ -13,9 +13,16 @@ export interface ParsedElement {
 
 const NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
 
+const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n';
+
 /** An XML document in the namespace of S3. */
 export function writeXml([name, content]: XmlElement): string {
-  return `<?xml version="1.0" encoding="UTF-8"?>\n${elementText(name, content, ` xmlns="${NAMESPACE}"`)}`;
+  return `${DECLARATION}${elementText(name, content, ` xmlns="${NAMESPACE}"`)}`;
+}
+
+/** An XML document without a namespace: errors have none, and clients look for their code without one. */
+export function writePlainXml([name, content]: XmlElement): string {
+  return `${DECLARATION}${elementText(name, content)}`;
 }
 
 function elementText(name: string, content: XmlElement[1], attributes = ''): string {
@@ -25,11 +32,19 @@ function elementText(name: string, content: XmlElement[1], attributes = ''): str
   return `<${name}${attributes}>${inner}</${name}>`;
 }
 
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+};
+
 /** Also escapes control characters, which parsers would normalize or reject. */
 function escape(text: string): string {
-  return text.replaceAll(/[&<>"\p{Cc}\ufffe\uffff]/gu, (unsafe) => {
-    return `&#x${unsafe.charCodeAt(0).toString(16)};`;
-  });
+  return text.replaceAll(
+    /[&<>"\p{Cc}\ufffe\uffff]/gu,
+    (unsafe) => entities[unsafe] ?? `&#x${unsafe.charCodeAt(0).toString(16)};`,
+  );
 }
 
 const NAMED: Readonly<Record<string, string>> = {

@@ -3,7 +3,10 @@ import { InvalidOptionError } from '@holdfast/foundation';
 /** The address of the service behind each prefix, such as `/storage/v1`. */
 export type GatewayRoutes = Readonly<Record<string, string>>;
 
-/** @throws InvalidOptionError */
+/**
+ * The routes of a gateway: those given, else the one of `STORAGE_URL`.
+ * @throws InvalidOptionError
+ */
 export function parseGatewayRoutes(
   given: unknown,
   env: Readonly<Record<string, string | undefined>>,

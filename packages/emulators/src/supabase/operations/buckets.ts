@@ -68,7 +68,9 @@ export async function emptyBucket(call: StorageCall): Promise<HttpResponse> {
   bucketOf(call, bucket);
   const paths = store.objects.keys().filter((path) => path.startsWith(`${bucket}/`));
   for (const path of paths) await store.replace(path, undefined);
-  return jsonResponse({ message: 'Successfully emptied' });
+  return jsonResponse({
+    message: 'Empty bucket has been queued. Completion may take up to an hour.',
+  });
 }
 
 type Terms = Pick<SupabaseBucket, 'isPublic' | 'fileSizeLimit' | 'allowedMimeTypes'>;
@@ -100,17 +102,27 @@ function bytesIn(limit: unknown): number | undefined {
   if (count === undefined || factor === undefined) {
     throw supabaseError(
       'InvalidRequest',
-      'Invalid file size format, hint: use 20GB / 20MB / 30KB / 3B',
+      [
+        'be integer',
+        'pass "finite" keyword validation',
+        'match pattern "^[0-9]+(?:\\.[0-9]+)?(?:[gG][bB]|[mM][bB]|[kK][bB]|[bB])$"',
+        'match a schema in anyOf',
+      ]
+        .map((rule) => `body/file_size_limit must ${rule}`)
+        .join(', '),
     );
   }
   return Math.trunc(Number(count) * factor);
 }
 
+const MIME_TYPE = /^(?:\*|[\w.+-]+\/(?:\*|[\w.+-]+))$/;
+
 function typesIn(types: unknown): readonly string[] | undefined {
   if (types === null) return undefined;
-  if (!Array.isArray(types))
-    throw supabaseError('InvalidParameter', 'allowed_mime_types must be array');
-  return types.map(String);
+  const listed = (Array.isArray(types) ? types : [types]).map(String);
+  const invalid = listed.find((type) => !MIME_TYPE.test(type));
+  if (invalid === undefined) return listed;
+  throw supabaseError('InvalidMimeType', `mime type ${invalid} is not supported`);
 }
 
 function shown(name: string, bucket: SupabaseBucket): Readonly<Record<string, unknown>> {
@@ -119,7 +131,6 @@ function shown(name: string, bucket: SupabaseBucket): Readonly<Record<string, un
     name,
     owner: '',
     public: bucket.isPublic,
-    type: 'STANDARD',
     file_size_limit: bucket.fileSizeLimit ?? null,
     allowed_mime_types: bucket.allowedMimeTypes ?? null,
     created_at: isoTime(bucket.createdMs),

@@ -1,13 +1,13 @@
 import type { HttpResponse } from '../../serving/http-listener.ts';
-import { keysOf, pageOf } from '../../object-files/key-page.ts';
+import { keysOf } from '../../object-files/key-page.ts';
 import { byBytes } from '../../object-files/records.ts';
 import {
   type StorageCall,
-  bucketOf,
   fieldsOf,
   isoTime,
   jsonResponse,
   canRead,
+  textIn,
 } from './storage-call.ts';
 import { supabaseError } from '../error.ts';
 import type { SupabaseObject } from '../store.ts';
@@ -52,84 +52,164 @@ function folderRow(name: string): Row {
   return { name, id: null, ...none, metadata: null };
 }
 
-/** The keys of a bucket that the role may read. */
-function readableKeys(call: StorageCall): string[] {
-  const { store, bucket } = call;
-  return keysOf(store.objects, bucket).filter((key) => canRead(call, bucket, key));
+/** An object that is listed, and where it stands. */
+interface Item {
+  readonly key: string;
+  readonly object: SupabaseObject;
 }
 
-/** Lists a folder: its folders first, then its objects, by the last segment of their keys. */
+/** The objects below a prefix that the role may read; of an absent bucket, none. */
+function itemsOf(call: StorageCall, prefix: string): Item[] {
+  const { store, bucket } = call;
+  return keysOf(store.objects, bucket).flatMap((key) => {
+    const object = store.objects.get(`${bucket}/${key}`);
+    const isListed = key.startsWith(prefix) && canRead(call, bucket, key);
+    return object === undefined || !isListed ? [] : [{ key, object }];
+  });
+}
+
+/** Lists a folder: by name folders and objects together, by a date the folders first. */
 export async function list(call: StorageCall): Promise<HttpResponse> {
   const fields = await fieldsOf(call);
-  const { store, bucket } = call;
-  bucketOf(call, bucket);
-  const given = textIn(fields['prefix']);
+  const given = textIn(fields, 'prefix');
   const prefix = given === '' || given.endsWith('/') ? given : `${given}/`;
-  const search = textIn(fields['search']).toLowerCase();
-  const page = pageOf(readableKeys(call), { prefix, delimiter: '/', after: '', maxKeys: Infinity });
-  const isFound = (name: string): boolean => name.toLowerCase().startsWith(search);
-  const nameOf = (key: string): string => key.slice(prefix.length);
-  const folders = page.prefixes.map((each) => folderRow(nameOf(each).slice(0, -1)));
-  const objects = page.keys.flatMap((key) => {
-    const object = store.objects.get(`${bucket}/${key}`);
-    return object === undefined ? [] : [rowOf(nameOf(key), object)];
-  });
-  const { column, isAscending } = orderIn(fields['sortBy']);
-  const byColumn = (a: Row, b: Row): number =>
-    (byBytes(String(a[column]), String(b[column])) || byBytes(a.name, b.name)) *
-    (isAscending ? 1 : -1);
-  const all = [...folders.toSorted(byColumn), ...objects.toSorted(byColumn)];
-  const offset = countIn(fields['offset'], 'offset', 0);
-  const limit = Math.min(countIn(fields['limit'], 'limit', DEFAULT_LIMIT), MAX_LIMIT);
-  return jsonResponse(all.filter(({ name }) => isFound(name)).slice(offset, offset + limit));
+  const search = optionalText(fields['search']).toLowerCase();
+  const { column, sign } = orderIn(fields['sortBy'], LIST_COLUMNS);
+  const offset = countIn(fields['offset'], 'offset', 0, 0);
+  const limit = Math.min(countIn(fields['limit'], 'limit', 1, DEFAULT_LIMIT), MAX_LIMIT);
+  const rows = new Map<string, Row>();
+  for (const { key, object } of itemsOf(call, prefix)) {
+    const rest = key.slice(prefix.length);
+    const slash = rest.indexOf('/');
+    const row = slash === -1 ? rowOf(rest, object) : folderRow(rest.slice(0, slash));
+    if (row.name.toLowerCase().startsWith(search)) rows.set(`${slash === -1} ${row.name}`, row);
+  }
+  const rankOf = ({ id }: Row): number => (column === 'name' || id === null ? 0 : 1);
+  const compare = (left: Row, right: Row): number =>
+    rankOf(left) - rankOf(right) ||
+    sign * byBytes(String(left[column]), String(right[column])) ||
+    sign * byCollation(left.name, right.name);
+  const compareNames = (left: Row, right: Row): number => sign * byCollation(left.name, right.name);
+  const sorted = [...rows.values()].toSorted(column === 'name' ? compareNames : compare);
+  return jsonResponse(sorted.slice(offset, offset + limit));
 }
 
-/** Lists keys in pages, sorted by bytes, with or without folders. */
+/** Lists keys in pages, with or without folders; a folder stands where its first object would. */
 export async function listV2(call: StorageCall): Promise<HttpResponse> {
   const fields = await fieldsOf(call);
-  const { store, bucket } = call;
-  bucketOf(call, bucket);
-  const cursor = textIn(fields['cursor']);
-  const page = pageOf(readableKeys(call), {
-    prefix: textIn(fields['prefix']),
-    delimiter: fields['with_delimiter'] === true ? '/' : '',
-    after: Buffer.from(cursor, 'base64url').toString('utf8'),
-    maxKeys: Math.min(countIn(fields['limit'], 'limit', MAX_LIMIT), MAX_LIMIT),
-  });
-  const objects = page.keys.flatMap((key) => {
-    const object = store.objects.get(`${bucket}/${key}`);
-    return object === undefined ? [] : [{ ...rowOf(key, object), key }];
-  });
+  const prefix = optionalText(fields['prefix']);
+  const isGrouped = fields['with_delimiter'] === true;
+  const order = orderIn(fields['sortBy'], LIST_V2_COLUMNS);
+  const limit = Math.min(countIn(fields['limit'], 'limit', 1, MAX_LIMIT), MAX_LIMIT);
+  const cursor = optionalText(fields['cursor']);
+  const after = cursor === '' ? undefined : placeIn(cursor);
+  const compare = (left: Place, right: Place): number =>
+    order.sign * (byBytes(left.sort, right.sort) || byBytes(left.name, right.name));
+  const places = itemsOf(call, prefix).map(({ key, object }) => placeOf(key, object, order.column));
+  const sorted = places.toSorted(compare);
+  const listed = isGrouped ? groupedBelow(prefix, sorted) : sorted;
+  const rest = after === undefined ? listed : listed.filter((place) => compare(place, after) > 0);
+  const page = rest.slice(0, limit);
+  const last = page.at(-1);
+  const hasNext = rest.length > page.length && last !== undefined;
+  const lastPart = (name: string): string => name.replace(/\/$/, '').split('/').at(-1) ?? name;
   return jsonResponse({
-    hasNext: page.next !== undefined,
-    ...(page.next !== undefined && {
-      nextCursor: Buffer.from(page.next).toString('base64url'),
+    hasNext,
+    ...(hasNext && { nextCursor: cursorOf(last) }),
+    folders: page.flatMap(({ name, object }) =>
+      object === undefined ? [{ ...folderRow(name), key: lastPart(name) }] : [],
+    ),
+    objects: page.flatMap(({ name, object }) => {
+      if (object === undefined) return [];
+      return [{ ...rowOf(name, object), ...(isGrouped && { key: lastPart(name) }) }];
     }),
-    folders: page.prefixes.map((name) => ({ name, key: name })),
-    objects,
   });
 }
 
-function textIn(value: unknown): string {
+/** A place in a listing: what it is sorted by, and its name. */
+interface Place {
+  readonly sort: string;
+  readonly name: string;
+  /** Absent for a folder. */
+  readonly object?: SupabaseObject;
+}
+
+function placeOf(name: string, object: SupabaseObject, column: Column): Place {
+  const sort = column === 'name' ? '' : (rowOf(name, object)[column] ?? '');
+  return { sort, name, object };
+}
+
+function groupedBelow(prefix: string, sorted: readonly Place[]): Place[] {
+  const seen = new Set<string>();
+  return sorted.flatMap((place) => {
+    const slash = place.name.indexOf('/', prefix.length);
+    if (slash === -1) return [place];
+    const name = place.name.slice(0, slash + 1);
+    if (seen.has(name)) return [];
+    seen.add(name);
+    return [{ sort: place.sort, name }];
+  });
+}
+
+function cursorOf({ sort, name }: Place): string {
+  return Buffer.from(JSON.stringify([sort, name])).toString('base64url');
+}
+
+/** @throws SupabaseError InvalidParameter */
+function placeIn(cursor: string): Place {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+    if (Array.isArray(value)) {
+      const [sort, name]: unknown[] = value;
+      if (typeof sort === 'string' && typeof name === 'string') return { sort, name };
+    }
+  } catch {
+    // Throws below.
+  }
+  throw supabaseError('InvalidParameter', 'Invalid Parameter continuation token');
+}
+
+function optionalText(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-function countIn(value: unknown, name: string, fallback: number): number {
-  if (value === undefined || value === null) return fallback;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
-  throw supabaseError('InvalidParameter', `body/${name} must be a whole number`);
+/** @throws SupabaseError InvalidRequest */
+function countIn(value: unknown, name: string, min: number, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'number' || !Number.isInteger(value)) {
+    throw supabaseError('InvalidRequest', `body/${name} must be integer`);
+  }
+  if (value < min) throw supabaseError('InvalidRequest', `body/${name} must be >= ${min}`);
+  return value;
 }
 
-const COLUMNS = ['name', 'updated_at', 'created_at', 'last_accessed_at'] as const;
+type Column = 'name' | 'updated_at' | 'created_at' | 'last_accessed_at';
 
-function orderIn(sortBy: unknown): { column: (typeof COLUMNS)[number]; isAscending: boolean } {
+const LIST_COLUMNS: readonly Column[] = ['name', 'updated_at', 'created_at', 'last_accessed_at'];
+const LIST_V2_COLUMNS: readonly Column[] = ['name', 'updated_at', 'created_at'];
+
+/** @throws SupabaseError InvalidRequest */
+function orderIn(
+  sortBy: unknown,
+  columns: readonly Column[],
+): { readonly column: Column; readonly sign: 1 | -1 } {
   const { column, order } = { column: 'name', order: 'asc', ...objectIn(sortBy) };
-  const known = COLUMNS.find((each) => each === column);
-  if (known === undefined)
-    throw supabaseError('InvalidParameter', 'body/sortBy/column is not known');
-  return { column: known, isAscending: order !== 'desc' };
+  const unknown = (field: string): Error =>
+    supabaseError(
+      'InvalidRequest',
+      `body/sortBy/${field} must be equal to one of the allowed values`,
+    );
+  const known = columns.find((each) => each === column);
+  if (known === undefined) throw unknown('column');
+  if (order !== 'asc' && order !== 'desc') throw unknown('order');
+  return { column: known, sign: order === 'asc' ? 1 : -1 };
 }
 
 function objectIn(value: unknown): object {
   return typeof value === 'object' && value !== null ? value : {};
+}
+
+/** The order of a database in English: without case, then with it. */
+function byCollation(left: string, right: string): number {
+  return byBytes(left.toLowerCase(), right.toLowerCase()) || byBytes(left, right);
 }

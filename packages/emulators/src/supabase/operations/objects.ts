@@ -6,6 +6,7 @@ import {
   fieldsOf,
   isUpsert,
   jsonResponse,
+  missingField,
   requirePermission,
   canRead,
   textIn,
@@ -15,10 +16,9 @@ import { duplicatePieces } from '../../object-files/pieces.ts';
 import { assertValidKey } from './key-rules.ts';
 import { rowOf } from './listing.ts';
 import { objectOf } from './download.ts';
-import { supabaseError } from '../error.ts';
-import { metadataIn, pathOf } from './upload.ts';
-
-const MAX_REMOVED_AT_ONCE = 1_000;
+import { SupabaseError, supabaseError } from '../error.ts';
+import type { SupabaseObject } from '../store.ts';
+import { pathOf } from './upload.ts';
 
 export async function removeOne(call: StorageCall): Promise<HttpResponse> {
   requirePermission(call, 'delete');
@@ -31,22 +31,35 @@ export async function removeOne(call: StorageCall): Promise<HttpResponse> {
 export async function removeMany(call: StorageCall): Promise<HttpResponse> {
   const { store, bucket } = call;
   const { prefixes } = await fieldsOf(call);
-  if (!Array.isArray(prefixes)) throw supabaseError('MissingParameter');
-  if (prefixes.length > MAX_REMOVED_AT_ONCE) throw supabaseError('InvalidParameter');
-  bucketOf(call, bucket);
+  const listed = keysIn(prefixes);
   const rows: unknown[] = [];
-  for (const key of prefixes.map(String)) {
+  for (const key of listed) {
     const path = pathOf(bucket, key);
     const object = store.objects.get(path);
     if (object === undefined || !canRead(call, bucket, key)) continue;
     if (decisionOn(call, 'delete', bucket, key) === 'hidden') continue;
     requirePermission(call, 'delete', { key });
-    rows.push({ ...rowOf(key, object), bucket_id: bucket });
+    const user_metadata: unknown = JSON.parse(object.metadata);
+    const owners = { bucket_id: bucket, owner: '', owner_id: '' };
+    rows.push({ ...rowOf(key, object), ...owners, user_metadata });
     await store.replace(path, undefined);
   }
   // A read-only database also rejects a removal that would find nothing.
   if (call.faults.readOnly) throw supabaseError('DatabaseReadOnly');
   return jsonResponse(rows);
+}
+
+/** An absent bucket is no error: nothing of it exists. @throws SupabaseError InvalidRequest */
+function keysIn(prefixes: unknown): readonly string[] {
+  if (prefixes === undefined) throw missingField('prefixes');
+  const listed: readonly unknown[] = Array.isArray(prefixes) ? prefixes : [prefixes];
+  if (listed.length === 0) {
+    throw supabaseError('InvalidRequest', 'body/prefixes must NOT have fewer than 1 items');
+  }
+  return listed.map((key, at) => {
+    if (typeof key === 'string') return key;
+    throw supabaseError('InvalidRequest', `body/prefixes/${at} must be string`);
+  });
 }
 
 interface Transfer {
@@ -68,11 +81,18 @@ async function transferOf(call: StorageCall): Promise<Transfer> {
 }
 
 /** Checks the target of a copy or a move. @throws SupabaseError */
-function permitTarget(call: StorageCall, { to, target }: Transfer, upsert: boolean): void {
-  bucketOf(call, target);
+function permitTarget(
+  call: StorageCall,
+  { to, target }: Transfer,
+  upsert: boolean,
+  taken: 'KeyAlreadyExists' | 'ResourceAlreadyExists' = 'KeyAlreadyExists',
+): void {
+  if (call.store.buckets.get(target) === undefined) {
+    throw new SupabaseError(404, 'InvalidRequest', 'The related resource does not exist', 'Error');
+  }
   requirePermission(call, 'insert', { bucket: target, key: to });
   if (call.store.objects.get(pathOf(target, to)) === undefined) return;
-  if (!upsert) throw supabaseError('KeyAlreadyExists');
+  if (!upsert) throw supabaseError(taken);
   requirePermission(call, 'update', { bucket: target, key: to });
 }
 
@@ -88,10 +108,9 @@ export async function copy(call: StorageCall): Promise<HttpResponse> {
   const pieces = await duplicatePieces(store.blobs, source.pieces);
   const now = Math.trunc(clock.epochMs());
   const before = store.objects.get(path);
-  const isOwn = fields['copyMetadata'] === false;
   const object = {
     ...source,
-    metadata: isOwn ? metadataIn(JSON.stringify(fields['metadata'])) : source.metadata,
+    ...replacedMetadata(fields, source),
     id: before?.id ?? randomUUID(),
     version: randomUUID(),
     createdMs: before?.createdMs ?? now,
@@ -100,6 +119,22 @@ export async function copy(call: StorageCall): Promise<HttpResponse> {
   };
   await store.replace(path, object);
   return jsonResponse({ ...rowOf(to, object), Id: object.id, Key: path });
+}
+
+/** The metadata of a copy: its source's, or what replaces it. */
+function replacedMetadata(
+  { copyMetadata, metadata }: Readonly<Record<string, unknown>>,
+  source: SupabaseObject,
+): Pick<SupabaseObject, 'contentType' | 'cacheControl' | 'metadata'> {
+  const { contentType, cacheControl } = source;
+  if (copyMetadata !== false) return { contentType, cacheControl, metadata: source.metadata };
+  const given = new Map<string, unknown>(Object.entries(Object(metadata)));
+  const [type, cache] = [given.get('mimetype'), given.get('cacheControl')];
+  return {
+    contentType: typeof type === 'string' ? type : contentType,
+    cacheControl: typeof cache === 'string' ? cache : cacheControl,
+    metadata: 'null',
+  };
 }
 
 export async function move(call: StorageCall): Promise<HttpResponse> {
@@ -112,7 +147,7 @@ export async function move(call: StorageCall): Promise<HttpResponse> {
   if (pathOf(bucket, from) === pathOf(target, to)) {
     return jsonResponse({ message: 'Successfully moved' });
   }
-  permitTarget(call, transfer, false);
+  permitTarget(call, transfer, false, 'ResourceAlreadyExists');
   const updatedMs = Math.trunc(clock.epochMs());
   store.objects.set(pathOf(target, to), { ...source, version: randomUUID(), updatedMs });
   // The bytes now belong to the new row.

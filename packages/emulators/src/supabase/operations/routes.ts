@@ -25,7 +25,16 @@ import {
   signUpload,
   uploadSigned,
 } from './signed-urls.ts';
+import { supabaseError } from '../error.ts';
 import { upload } from './upload.ts';
+
+/** As on a server without a CDN. */
+async function purgeCache(): Promise<HttpResponse> {
+  throw supabaseError(
+    'MissingParameter',
+    'Missing Required Parameter CDN_PURGE_ENDPOINT_URL is not set',
+  );
+}
 
 /** The operation of a request, and its bucket and key. */
 export interface Route {
@@ -82,6 +91,7 @@ const ROUTES: readonly Row[] = [
   ['GET HEAD', 'object/:b/*', 'download', download],
   ['POST PUT', 'object/:b/*', 'upload', upload],
   ['DELETE', 'object/:b/*', 'remove', removeOne],
+  ['DELETE', 'cdn/:b/*', 'purgeCache', purgeCache],
   ['DELETE', 'object/:b', 'remove', removeMany],
 ];
 

@@ -6,6 +6,7 @@ import {
   fieldsOf,
   isUpsert,
   jsonResponse,
+  missingField,
   requirePermission,
   canRead,
 } from './storage-call.ts';
@@ -26,7 +27,7 @@ export async function signDownloads(call: StorageCall): Promise<HttpResponse> {
   const fields = await fieldsOf(call);
   const seconds = secondsIn(fields);
   const { paths } = fields;
-  if (!Array.isArray(paths)) throw supabaseError('MissingParameter');
+  if (!Array.isArray(paths)) throw missingField('paths');
   const { store, bucket } = call;
   const absent = 'Either the object does not exist or you do not have access to it';
   return jsonResponse(
@@ -91,5 +92,5 @@ function signedPath({ bucket, clock, options }: StorageCall, key: string, second
 
 function secondsIn({ expiresIn }: Readonly<Record<string, unknown>>): number {
   if (typeof expiresIn === 'number' && expiresIn >= 1) return Math.trunc(expiresIn);
-  throw supabaseError('InvalidParameter', 'body/expiresIn must be >= 1');
+  throw supabaseError('InvalidRequest', 'body/expiresIn must be >= 1');
 }

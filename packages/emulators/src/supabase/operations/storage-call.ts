@@ -10,7 +10,7 @@ import {
   decideRow,
 } from '../access.ts';
 import type { ResolvedSupabaseFaults } from '../faults.ts';
-import { type SupabaseErrorReason, supabaseError } from '../error.ts';
+import { type SupabaseError, type SupabaseErrorReason, supabaseError } from '../error.ts';
 import type { SupabaseBucket, SupabaseStore } from '../store.ts';
 
 /** The options of the server that operations need. */
@@ -96,7 +96,10 @@ export async function fieldsOf(call: StorageCall): Promise<Readonly<Record<strin
   try {
     value = JSON.parse(body);
   } catch {
-    throw supabaseError('InvalidRequest', 'Body is not valid JSON');
+    throw supabaseError(
+      'InvalidRequest',
+      "Body is not valid JSON but content-type is set to 'application/json'",
+    );
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw supabaseError('InvalidRequest', 'body must be object');
@@ -114,11 +117,16 @@ export function chunksOf({ message, onBytes }: StorageCall): AsyncGenerator<Uint
   return bodyChunks(message, onBytes);
 }
 
-/** A string field. @throws SupabaseError MissingParameter */
+/** A string field. @throws SupabaseError InvalidRequest */
 export function textIn(fields: Readonly<Record<string, unknown>>, name: string): string {
   const value = fields[name];
   if (typeof value === 'string') return value;
-  throw supabaseError('MissingParameter', `Missing Required Parameter ${name}`);
+  throw missingField(name);
+}
+
+/** The error of a body without a field, in the words of the real server's schema. */
+export function missingField(name: string): SupabaseError {
+  return supabaseError('InvalidRequest', `body must have required property '${name}'`);
 }
 
 export function header({ message }: StorageCall, name: string): string | undefined {

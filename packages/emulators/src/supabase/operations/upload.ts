@@ -6,6 +6,7 @@ import {
   type StorageCall,
   bucketOf,
   bytesOf,
+  canRead,
   header,
   isUpsert,
   jsonResponse,
@@ -27,20 +28,30 @@ interface UploadMetadata {
 /** The limit of the form fields beside the file. */
 const FORM_BYTES = 1_048_576;
 
+/** How long a racing server does not see an object that another request creates. */
+const RACE_MS = 1_000;
+
 export function pathOf(bucket: string, key: string): string {
   return `${bucket}/${key}`;
 }
 
 /** Checks whether an upload to the key may begin. @throws SupabaseError */
 export function permitUpload(call: StorageCall, upsert: boolean): void {
-  const { store, bucket, key } = call;
+  const { store, bucket, key, faults, clock } = call;
   assertValidKey(key);
   bucketOf(call, bucket);
   requirePermission(call, 'insert');
+  // The statement of an upsert returns its row.
+  if (upsert && !canRead(call, bucket, key)) {
+    throw supabaseError('AccessDenied', 'new row violates row-level security policy');
+  }
   const existing = store.objects.get(pathOf(bucket, key));
   if (existing === undefined) return;
-  if (!upsert) throw supabaseError('KeyAlreadyExists');
-  requirePermission(call, 'update');
+  const ageMs = clock.epochMs() - existing.createdMs;
+  if (!upsert && !(faults.creates === 'racing' && ageMs < RACE_MS)) {
+    throw supabaseError('KeyAlreadyExists');
+  }
+  if (upsert) requirePermission(call, 'update');
 }
 
 /** Uploads by POST; by PUT it creates or replaces the object. */

@@ -4,6 +4,7 @@ import { type CountedFault, countedShape } from '../../fault-injector.ts';
 import { nameSet } from '../name-set.ts';
 import type { SqlStatement } from './sql-statement.ts';
 
+/** Options that every error of Postgres has. */
 export interface PostgresErrorOptions {
   /** The share of connections or statements, 0 to 1, drawn for each. Default 1. */
   probability?: number;
@@ -11,6 +12,7 @@ export interface PostgresErrorOptions {
   times?: number;
 }
 
+/** Options of an error that answers a statement. */
 export interface PostgresStatementErrorOptions extends PostgresErrorOptions {
   /** First words of statements, such as `update` or `commit`. Default: those that Postgres refuses with this error. */
   statements?: readonly string[];
@@ -30,12 +32,16 @@ export interface PostgresErrors {
   '40001': PostgresStatementErrorOptions;
   /** `deadlock_detected`; refuses statements on rows. */
   '40P01': PostgresStatementErrorOptions;
-  /** `read_only_sql_transaction`; refuses writes. */
+  /**
+   * `read_only_sql_transaction`. Unless `statements` are named, the server itself decides: the statement runs in a
+   * read-only transaction there, as with `default_transaction_read_only`.
+   */
   '25006': PostgresStatementErrorOptions;
   /** `disk_full`; refuses writes that need space. */
   '53100': PostgresStatementErrorOptions;
 }
 
+/** The SQLSTATE of an error of Postgres. */
 export type PostgresErrorKind = keyof PostgresErrors;
 
 /** In the order in which they are checked. */
@@ -84,23 +90,14 @@ export function isAtStart(kind: PostgresErrorKind): boolean {
 }
 
 const rows = new Set(['select', 'insert', 'update', 'delete', 'merge']);
-const changes = new Set([
-  'insert',
-  'update',
-  'delete',
-  'merge',
-  'create',
-  'alter',
-  'drop',
-  'truncate',
-]);
 const grows = new Set(['insert', 'update', 'merge', 'create', 'copy']);
 const every = { has: (): boolean => true };
 const refusedBy: Readonly<Record<PostgresErrorKind, { has(verb: string): boolean }>> = {
   '57P03': every,
   '53300': every,
   '57P01': every,
-  '25006': changes,
+  // Its server decides.
+  '25006': { has: () => false },
   '40P01': rows,
   '40001': rows,
   '53100': grows,
@@ -115,6 +112,25 @@ export function refusesStatement(
   if (isAtStart(kind) || verb === '') return false;
   if (containing !== undefined && !sql.includes(containing)) return false;
   return (statements ?? refusedBy[kind]).has(verb);
+}
+
+/** Statements that no read-only transaction refuses, and some that cannot stand behind a savepoint. */
+const neverWrites: ReadonlySet<string> = new Set(
+  `abort begin checkpoint close commit deallocate discard end listen load notify prepare release reset rollback
+  savepoint set show start unlisten`.split(/\s+/),
+);
+
+/** Returns whether the server is to decide about one of these statements. */
+export function asksServer(
+  { statements, containing }: ResolvedPostgresError,
+  given: readonly SqlStatement[],
+): boolean {
+  if (statements !== undefined) return false;
+  return given.some(
+    ({ verbs, sql }) =>
+      verbs.some((verb) => !neverWrites.has(verb)) &&
+      (containing === undefined || sql.includes(containing)),
+  );
 }
 
 /** Returns the error as Postgres reports it. */

@@ -11,6 +11,7 @@ import {
   type PostgresErrorKind,
   type PostgresErrors,
   type ResolvedPostgresError,
+  asksServer,
   errorFields,
   isAtStart,
   parsePostgresError,
@@ -19,14 +20,17 @@ import {
 } from './postgres-errors.ts';
 import { PostgresFilter } from './postgres-filter.ts';
 
+/** Options of `createPostgresFaultProxy`. */
 export interface PostgresFaultProxyOptions extends ProxyAddresses {
   /** How long Postgres may take to accept; then the client gets RST. Default 30 000. */
   dialTimeoutMs?: number;
   /** A longer statement, or longer values for one, passes unread. Default 16 MiB. */
   maxMessageBytes?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
+/** What a Postgres fault proxy has seen and done, read at any time. */
 export type PostgresFaultProxyStats = ProtocolFaultProxyStats<PostgresErrorKind>;
 
 /**
@@ -44,7 +48,10 @@ const shape = {
   maxMessageBytes: integer({ min: 5, max: 1_073_741_824, default: 16_777_216 }),
 };
 
-/** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
+/**
+ * Stands between a client and Postgres, and answers statements with its errors.
+ * @throws InvalidOptionError, RemoteTargetError, ProxyListenError
+ */
 export async function createPostgresFaultProxy(
   given: PostgresFaultProxyOptions,
 ): Promise<PostgresFaultProxy> {
@@ -61,14 +68,22 @@ export async function createPostgresFaultProxy(
         maxMessageBytes: options.maxMessageBytes,
         startRefusal() {
           const drawn = injector.drawFirst([connection, 0], (_, kind) => isAtStart(kind));
+          drawn?.felt();
           return drawn && errorFields(drawn.kind, '');
         },
         refusalOf(statement, number) {
           const drawn = injector.drawFirst([connection, number], (fault, kind) =>
             refusesStatement(fault, kind, statement),
           );
+          drawn?.felt();
           return drawn && errorFields(drawn.kind, statement.verb);
         },
+        mayAsk() {
+          const fault = injector.get('25006');
+          return fault !== undefined && fault.statements === undefined;
+        },
+        expose: (statements, number) =>
+          injector.expose('25006', [connection, number], (fault) => asksServer(fault, statements)),
       }),
   });
   return {

@@ -13,7 +13,9 @@ import {
   simpleQuery,
   stringsOf,
 } from '@holdfast/protocols/postgres';
+import type { Exposure } from '../../fault-injector.ts';
 import type { ConnectionIo, ProtocolFilter } from '../../proxy/relay.ts';
+import { ReadOnlySession } from './read-only-session.ts';
 import { type SqlStatement, parseStatement } from './sql-statement.ts';
 
 interface PostgresFilterDeps {
@@ -24,6 +26,10 @@ interface PostgresFilterDeps {
   readonly startRefusal: () => ErrorFields | undefined;
   /** Returns the error for the statement with this number on its connection, or undefined to pass it. */
   readonly refusalOf: (statement: SqlStatement, number: number) => ErrorFields | undefined;
+  /** Whether the server may be asked which statements a read-only one refuses. */
+  readonly mayAsk: () => boolean;
+  /** Exposes the statements of a request with this number to a read-only transaction of the server, or not. */
+  readonly expose: (statements: readonly SqlStatement[], number: number) => Exposure | undefined;
 }
 
 const MAX_START_BYTES = 10_000;
@@ -39,7 +45,7 @@ const IN_TRANSACTION = 'T'.charCodeAt(0);
 type Phase = 'starting' | 'session' | 'opaque';
 
 /**
- * Refuses statements of a session. In place of a refused statement the server gets one that is certain to fail, and
+ * Refuses statements of a session. Which ones a read-only server refuses, {@link ReadOnlySession} asks the server. In place of a refused statement the server gets one that is certain to fail, and
  * its error is replaced. So the order of responses, the skipping until Sync, ReadyForQuery and the state of the
  * transaction are the server's own.
  */
@@ -48,6 +54,7 @@ export class PostgresFilter implements ProtocolFilter {
   readonly #deps: PostgresFilterDeps;
   readonly #fromClient: MessageReader;
   readonly #fromServer: MessageReader;
+  readonly #session: ReadOnlySession;
   /** The prepared statements by their name. */
   readonly #prepared = new Map<string, SqlStatement>();
   /** The errors to come, by the missing function that the substitute statement calls. */
@@ -62,11 +69,24 @@ export class PostgresFilter implements ProtocolFilter {
   constructor(io: ConnectionIo, deps: PostgresFilterDeps) {
     this.#io = io;
     this.#deps = deps;
-    const { maxMessageBytes } = deps;
-    this.#fromClient = new MessageReader(maxMessageBytes, (type) => 'QPB'.includes(type));
+    const { connection, maxMessageBytes } = deps;
+    this.#session = new ReadOnlySession(connection, {
+      maxHeldBytes: maxMessageBytes,
+      isSet: deps.mayAsk,
+      expose: (statements) => deps.expose(statements, this.#statements + 1),
+      prepared: (name) => this.#prepared.get(name),
+      pass: (message) => {
+        if (!this.#isRefused(message)) io.toServer(message.bytes);
+      },
+      toServer: (bytes) => io.toServer(bytes),
+    });
+    this.#fromClient = new MessageReader(maxMessageBytes, (type) => 'QPBDECSHFXcf'.includes(type));
     this.#fromServer = new MessageReader(
       maxMessageBytes,
-      (type) => type === 'E' || type === 'Z' || (type === 'C' && this.#dropsTag),
+      (type) =>
+        'EZG'.includes(type) ||
+        (type === 'C' && this.#dropsTag) ||
+        (this.#session.isOwnResponse && 'ANS'.includes(type)),
     );
   }
 
@@ -82,8 +102,11 @@ export class PostgresFilter implements ProtocolFilter {
       return;
     }
     for (const segment of this.#fromServer.read(bytes)) {
-      if (segment.kind === 'bytes') this.#io.toClient(segment.bytes);
-      else this.#handleResponse(segment);
+      if (segment.kind === 'message') {
+        if (this.#session.response(segment)) this.#handleResponse(segment);
+      } else if (!this.#session.isOwnResponse) {
+        this.#io.toClient(segment.bytes);
+      }
     }
   }
 
@@ -113,7 +136,8 @@ export class PostgresFilter implements ProtocolFilter {
 
   #readRequests(bytes: Buffer): void {
     for (const segment of this.#fromClient.read(bytes)) {
-      if (segment.kind === 'bytes' || !this.#isRefused(segment)) this.#io.toServer(segment.bytes);
+      if (segment.kind === 'message') this.#session.request(segment);
+      else this.#session.bytes(segment.bytes);
     }
   }
 
@@ -134,6 +158,7 @@ export class PostgresFilter implements ProtocolFilter {
       this.#prepared.set(name, parseStatement(sql));
       return false;
     }
+    if (type !== 'B') return false;
     const statement = this.#prepared.get(stringsOf(bytes, 2)[1] ?? '');
     // A failed commit ends its transaction, which no failing statement does in the extended protocol.
     if (statement === undefined || isCommit(statement)) return false;

@@ -28,9 +28,15 @@ export interface RedisErrorOptions {
   times?: number;
 }
 
+/** Options of a redirection: `MOVED` and `ASK`. */
 export interface RedisRedirectOptions extends RedisErrorOptions {
   /** Where the client is redirected. Default: to the proxy itself, an endless redirect. */
-  to?: { host: string; port: number };
+  to?: {
+    /** The host. */
+    host: string;
+    /** The port. */
+    port: number;
+  };
 }
 
 /** The options of each error of Redis, by its first word. */
@@ -55,6 +61,7 @@ export interface RedisErrors {
   ASK: RedisRedirectOptions;
 }
 
+/** The first word of an error of Redis. */
 export type RedisErrorKind = keyof RedisErrors;
 
 /** In the order in which Redis checks for them. */

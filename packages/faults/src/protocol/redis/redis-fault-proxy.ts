@@ -17,6 +17,7 @@ import {
 } from './redis-errors.ts';
 import { RedisFilter } from './redis-filter.ts';
 
+/** Options of `createRedisFaultProxy`. */
 export interface RedisFaultProxyOptions extends ProxyAddresses {
   /** How long Redis may take to accept; then the client gets RST. Default 30 000. */
   dialTimeoutMs?: number;
@@ -24,9 +25,11 @@ export interface RedisFaultProxyOptions extends ProxyAddresses {
   maxCommandBytes?: number;
   /** More commands without a reply reset their connection. Default 1 000 000. */
   maxPendingReplies?: number;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 
+/** What a Redis fault proxy has seen and done, read at any time. */
 export type RedisFaultProxyStats = ProtocolFaultProxyStats<RedisErrorKind>;
 
 /**
@@ -41,7 +44,10 @@ const shape = {
   maxPendingReplies: integer({ min: 1, max: 100_000_000, default: 1_000_000 }),
 };
 
-/** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
+/**
+ * Stands between a client and Redis, and answers commands with its errors.
+ * @throws InvalidOptionError, RemoteTargetError, ProxyListenError
+ */
 export async function createRedisFaultProxy(
   given: RedisFaultProxyOptions,
 ): Promise<RedisFaultProxy> {
@@ -56,6 +62,7 @@ export async function createRedisFaultProxy(
           const drawn = injector.drawFirst([connection, number], (fault, kind) =>
             refusesCommand(fault, kind, command.name),
           );
+          drawn?.felt();
           return drawn && errorText(drawn.kind, drawn.fault, command, self);
         },
       }),

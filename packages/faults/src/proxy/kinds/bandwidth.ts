@@ -20,16 +20,17 @@ export function bandwidth(options: unknown): Fault {
     ...common,
     transform: () => {
       let freeAtMs = 0;
-      return (chunk): readonly Chunk[] => {
-        if (chunk.kind !== 'bytes') return [notBefore(chunk, freeAtMs)];
-        const pieces: Chunk[] = [];
+      return function* (chunk: Chunk): Generator<Chunk, void> {
+        if (chunk.kind !== 'bytes') {
+          yield notBefore(chunk, freeAtMs);
+          return;
+        }
         for (let from = 0; from < chunk.bytes.length; from += pieceBytes) {
           const bytes = chunk.bytes.subarray(from, from + pieceBytes);
           const lineMs = (bytes.length / bytesPerSecond) * 1_000;
           freeAtMs = Math.max(freeAtMs, chunk.dueMs) + lineMs;
-          pieces.push({ ...chunk, bytes, dueMs: freeAtMs });
+          yield { ...chunk, bytes, dueMs: freeAtMs };
         }
-        return pieces;
       };
     },
   };

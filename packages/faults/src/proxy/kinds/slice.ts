@@ -1,4 +1,4 @@
-import { integer, number, parseOptions } from '@holdfast/foundation';
+import { InvalidOptionError, integer, number, parseOptions } from '@holdfast/foundation';
 import { type DirectionalFaultOptions, type Fault, directionalShape } from '../fault.ts';
 import { type Chunk, notBefore } from '../chunk.ts';
 
@@ -21,6 +21,8 @@ const shape = {
 /** Splits bytes into small slices at the same offsets of the stream, however it is split into packets. */
 export function slice(options: unknown): Fault {
   const { sliceBytes, jitterBytes, delayMs, ...common } = parseOptions('slice', shape, options);
+  if (jitterBytes > 0 && jitterBytes >= sliceBytes)
+    throw new InvalidOptionError('slice', 'jitterBytes', jitterBytes, 'less than sliceBytes');
   return {
     ...common,
     transform: (random) => {
@@ -28,22 +30,23 @@ export function slice(options: unknown): Fault {
         Math.max(1, Math.round(sliceBytes + jitterBytes * (2 * random() - 1)));
       let leftBytes = drawn();
       let nextMs = 0;
-      return (chunk): readonly Chunk[] => {
-        if (chunk.kind !== 'bytes') return [notBefore(chunk, nextMs - delayMs)];
-        const slices: Chunk[] = [];
+      return function* (chunk: Chunk): Generator<Chunk, void> {
+        if (chunk.kind !== 'bytes') {
+          yield notBefore(chunk, nextMs - delayMs);
+          return;
+        }
         let from = 0;
         while (from < chunk.bytes.length) {
           const bytes = chunk.bytes.subarray(from, from + leftBytes);
           const dueMs = Math.max(chunk.dueMs, nextMs);
-          slices.push({ ...chunk, bytes, dueMs });
           from += bytes.length;
           leftBytes -= bytes.length;
           if (leftBytes === 0) {
             leftBytes = drawn();
             nextMs = dueMs + delayMs;
           }
+          yield { ...chunk, bytes, dueMs };
         }
-        return slices;
       };
     },
   };

@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { IoredisClient } from '../connector.ts';
 
 /** The id that a server has given to one of its clients. */
 export interface ClientId {
@@ -12,11 +12,14 @@ export interface ClientId {
  * @param info the `server` section of the server's INFO.
  * @returns `undefined` when the server does not tell, or this user may not ask.
  */
-export async function clientIdOf(client: Redis, info: string): Promise<ClientId | undefined> {
+export async function clientIdOf(
+  client: IoredisClient,
+  info: string,
+): Promise<ClientId | undefined> {
   const [, server] = /^run_id:(\w+)/mu.exec(info) ?? [];
   if (server === undefined) return undefined;
-  const connection = await client.client('ID').catch(() => undefined);
-  return connection === undefined ? undefined : { server, connection };
+  const connection = await client.call('CLIENT', 'ID').catch(() => undefined);
+  return typeof connection === 'number' ? { server, connection } : undefined;
 }
 
 /**
@@ -26,7 +29,7 @@ export async function clientIdOf(client: Redis, info: string): Promise<ClientId 
  * @param client the connection that replaced it.
  */
 export async function killPreviousClient(
-  client: Redis,
+  client: IoredisClient,
   former: ClientId,
   present: ClientId,
 ): Promise<void> {

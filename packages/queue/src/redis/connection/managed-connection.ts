@@ -5,16 +5,20 @@ import {
   exponentialBackoff,
   sleep,
 } from '@holdfast/foundation';
-import type { Redis } from 'ioredis';
 import type { ConnectionListener } from '../../backend.ts';
 import { BackendError } from '../../errors.ts';
 import { Notifier } from '../../notifier.ts';
 import { ClientConnection } from '../client-connection.ts';
-import { requiredOptions } from '../connector.ts';
+import { type IoredisClient, requiredOptions } from '../connector.ts';
 import { classifyRedisError } from '../errors.ts';
 import type { ServerResolver } from '../resolver/server-resolver.ts';
 import { type ClientId, clientIdOf, killPreviousClient } from './client-id.ts';
+import { selectDatabase } from './database.ts';
+import { UploadPace } from './upload-pace.ts';
 import { assertServerVersion, describeServer, oldestServer } from './server-version.ts';
+
+/** A connection whose last call will be repeated anyway is probed only after this many intervals. */
+const ROUTINE_FACTOR = 8;
 
 export interface ConnectionOptions {
   readonly clock: Clock;
@@ -47,7 +51,10 @@ export class ManagedConnection {
   #isConnected = false;
   #supervision: Promise<void> = Promise.resolve();
   #lastUseMs = 0;
+  #wasRoutine = false;
+  readonly #followers = new Map<object, (error: BackendError) => void>();
   readonly #connects = new Notifier();
+  readonly #pace = new UploadPace();
 
   constructor(resolver: ServerResolver, options: ConnectionOptions) {
     this.#resolver = resolver;
@@ -80,14 +87,40 @@ export class ManagedConnection {
   /**
    * Runs one exchange with the server, which may take `waitMs` longer than the deadline because its command blocks.
    * Rejects with a BackendError; without waiting while disconnected, except for the first attempt to connect.
+   * @param isRoutine the caller repeats it, so that it probes the connection as a PING does.
    */
-  async call<T>(exchange: (client: Redis) => Promise<T>, waitMs = 0): Promise<T> {
+  async call<T>(
+    exchange: (client: IoredisClient) => Promise<T>,
+    waitMs = 0,
+    isRoutine = false,
+  ): Promise<T> {
     if (!this.#isConnected) await this.#firstAttempt;
     if (!this.#isConnected || this.#client === undefined) {
-      throw new BackendError('unreachable', 'Redis: not connected');
+      throw new BackendError('unreachable', 'Redis: not connected', undefined, 'not-applied');
     }
     this.#lastUseMs = this.#options.clock.now();
-    return this.#client.call(this.#options.commandTimeoutMs + waitMs, exchange);
+    this.#wasRoutine = isRoutine;
+    return this.#client.call(this.#options.commandTimeoutMs, exchange, waitMs);
+  }
+
+  /**
+   * Ends the blocking command of this connection.
+   * @param via a connection to the same server.
+   * @returns false when it is not blocked, `undefined` when the server does not let this user end it.
+   */
+  async unblock(via: ManagedConnection): Promise<boolean | undefined> {
+    const id = this.#clientId?.connection;
+    if (id === undefined) return undefined;
+    const reply = await via
+      .call((client) => client.call('CLIENT', 'UNBLOCK', id))
+      .catch(() => undefined);
+    return typeof reply === 'number' ? reply === 1 : undefined;
+  }
+
+  /** Sets, or removes, what `owner` does whenever the connection is lost. */
+  onDisconnected(owner: object, listener: ((error: BackendError) => void) | undefined): void {
+    if (listener === undefined) this.#followers.delete(owner);
+    else this.#followers.set(owner, listener);
   }
 
   async close(): Promise<void> {
@@ -111,6 +144,7 @@ export class ManagedConnection {
         delays = backoff.delays(random);
         const error = await this.#useUntilDisconnected(() => listener.connected({ attempt }));
         attempt = 0;
+        for (const follow of this.#followers.values()) follow(error);
         if (!signal.aborted) listener.disconnected({ error });
       } else if (!signal.aborted) {
         const delayMs = delays.next().value;
@@ -126,13 +160,14 @@ export class ManagedConnection {
     const { connectTimeoutMs, clock } = this.#options;
     try {
       const client = await this.#resolver.createClient(requiredOptions(connectTimeoutMs));
-      this.#client = new ClientConnection(client, clock);
+      this.#client = new ClientConnection(client, clock, this.#pace);
       this.#closing.signal.throwIfAborted();
       await this.#client.call(connectTimeoutMs, async () => {
         await client.connect();
-        await client.ping();
+        await client.call('PING');
         const info = await describeServer(client);
         assertServerVersion(info, oldestServer(this.#options));
+        await selectDatabase(client);
         await this.#resolver.verify(client);
         await this.#replacePrevious(client, info);
       });
@@ -145,7 +180,7 @@ export class ManagedConnection {
   }
 
   /** From then on, commands in transit on the previous connection have no effect. */
-  async #replacePrevious(client: Redis, info: string): Promise<void> {
+  async #replacePrevious(client: IoredisClient, info: string): Promise<void> {
     const present = await clientIdOf(client, info);
     if (present !== undefined && this.#clientId !== undefined) {
       await killPreviousClient(client, this.#clientId, present);
@@ -180,8 +215,11 @@ export class ManagedConnection {
     const connection = this.#client;
     if (connection === undefined) return;
     const { clock, pingIntervalMs } = this.#options;
-    const isIdle = this.#lastUseMs + pingIntervalMs <= clock.now();
-    if (isIdle) void this.call(async (client) => client.ping()).catch(() => undefined);
+    const quietMs = pingIntervalMs * (this.#wasRoutine ? ROUTINE_FACTOR : 1);
+    const isIdle = this.#lastUseMs + quietMs <= clock.now();
+    // Behind a blocking command, a PING has no answer.
+    if (isIdle && !connection.isAwaitingReply)
+      void this.call(async (client) => client.call('PING')).catch(() => undefined);
     if (await this.#resolver.isCurrent(connection.client)) return;
     connection.disconnect(
       new BackendError('unreachable', 'Redis: another server is the primary now'),

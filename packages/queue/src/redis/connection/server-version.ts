@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { IoredisClient } from '../connector.ts';
 import { BackendError } from '../../errors.ts';
 import { isForbidden } from '../errors.ts';
 
@@ -18,12 +18,14 @@ export function oldestServer({ onDisk }: { onDisk: boolean }): ServerVersion {
 }
 
 /** The `server` section of INFO; empty when this user may not read it. */
-export async function describeServer(client: Redis): Promise<string> {
-  return client.info('server').catch((error: unknown) => {
+export async function describeServer(client: IoredisClient): Promise<string> {
+  try {
+    return String(await client.call('INFO', 'server'));
+  } catch (error) {
     // A server with access lists is not an old one.
     if (isForbidden(error)) return '';
     throw error;
-  });
+  }
 }
 
 /**

@@ -1,17 +1,23 @@
+import type { LookupFunction } from 'node:net';
 import { Redis } from 'ioredis';
-import { type RequiredOptions, requiredOptions } from '../connector.ts';
-import type { ResolvedAddress, ResolvedLogin } from '../server-options.ts';
+import { BackendError } from '../../errors.ts';
+import { type IoredisClient, type RequiredOptions, requiredOptions } from '../connector.ts';
+import { connectorOption } from '../lookup-connector.ts';
+import type { NatMap, ResolvedAddress, ResolvedLogin } from '../server-options.ts';
 import {
   addressText,
   loginOptions,
   majorityAnswer,
   parseAddress,
   runOnce,
+  translate,
 } from './one-off-command.ts';
-import type { ResolverOptions, ServerResolver } from './server-resolver.ts';
+import type { ServerResolverOptions, ServerResolver } from './server-resolver.ts';
 
-interface ClusterResolverOptions extends ResolverOptions {
+interface ClusterResolverOptions extends ServerResolverOptions {
   readonly login: ResolvedLogin;
+  readonly natMap: NatMap;
+  readonly lookup?: LookupFunction | undefined;
   /** The nodes known so far, those to ask first in front; shared by all resolvers of one cluster. */
   readonly known: ResolvedAddress[];
 }
@@ -33,10 +39,11 @@ export class ClusterResolver implements ServerResolver {
     this.#slot = slot;
   }
 
-  async createClient(required: RequiredOptions): Promise<Redis> {
-    const { known, login } = this.#options;
+  async createClient(required: RequiredOptions): Promise<IoredisClient> {
+    const { known, login, lookup } = this.#options;
     const named = await majorityAnswer(known.slice(0, MAX_ASKED).map((node) => this.#ask(node)));
-    return new Redis({ ...parseAddress(named), ...loginOptions(login), ...required });
+    const via = connectorOption(lookup);
+    return new Redis({ ...parseAddress(named), ...loginOptions(login), ...via, ...required });
   }
 
   verify(): Promise<void> {
@@ -49,16 +56,24 @@ export class ClusterResolver implements ServerResolver {
   }
 
   async #ask(node: ResolvedAddress): Promise<string | undefined> {
-    const { clock, login, connectTimeoutMs } = this.#options;
-    const options = { ...requiredOptions(connectTimeoutMs), ...node, ...loginOptions(login) };
+    const { clock, login, natMap, lookup, connectTimeoutMs } = this.#options;
+    const options = {
+      ...requiredOptions(connectTimeoutMs),
+      ...connectorOption(lookup),
+      ...node,
+      ...loginOptions(login),
+    };
     const limits = { clock, limitMs: connectTimeoutMs };
     try {
-      const ranges = parseSlotRanges(await runOnce(options, ['CLUSTER', 'SLOTS'], limits), node);
+      const reply = await runOnce(options, ['CLUSTER', 'SLOTS'], limits);
+      const ranges = parseSlotRanges(reply, node, natMap);
       for (const { nodes } of ranges) for (const found of nodes) this.#addKnown(found);
       const slot = this.#slot;
       if (slot === undefined) return addressText(node);
       const range = ranges.find(({ from, to }) => from <= slot && slot <= to);
-      return range?.nodes[0] && addressText(range.nodes[0]);
+      const [primary] = range?.nodes ?? [];
+      if (range !== undefined && primary === undefined) throw withoutAddress(slot);
+      return primary && addressText(primary);
     } catch (error) {
       this.#moveToEnd(node);
       throw error;
@@ -89,21 +104,40 @@ interface SlotRange {
   readonly nodes: readonly ResolvedAddress[];
 }
 
-/** Parses the reply of CLUSTER SLOTS. A node that does not know its own address means the one it was asked at. */
-function parseSlotRanges(reply: unknown, asked: ResolvedAddress): SlotRange[] {
+/**
+ * Parses the reply of CLUSTER SLOTS. A node that does not know its own address means the one it was asked at. A node
+ * whose preferred address is a hostname that it does not know is told by its IP address.
+ */
+function parseSlotRanges(reply: unknown, asked: ResolvedAddress, natMap: NatMap): SlotRange[] {
   if (!Array.isArray(reply)) return [];
   return reply.flatMap((range: unknown) => {
     if (!Array.isArray(range)) return [];
-    const [from, to, ...nodes]: unknown[] = range;
-    return [
-      { from: Number(from), to: Number(to), nodes: nodes.flatMap((at) => parseNode(at, asked)) },
-    ];
+    const [from, to, ...all]: unknown[] = range;
+    const [primary, ...replicas] = all.map((at) => parseNode(at, asked));
+    // Without the address of its primary, nobody serves the range; the replicas must not take its place.
+    const known = primary === undefined ? [] : [primary, ...replicas];
+    const nodes = known.flatMap((node) => (node === undefined ? [] : [translate(natMap, node)]));
+    return [{ from: Number(from), to: Number(to), nodes }];
   });
 }
 
-function parseNode(node: unknown, asked: ResolvedAddress): ResolvedAddress[] {
-  if (!Array.isArray(node)) return [];
-  const [host, port]: unknown[] = node;
-  const isNamed = typeof host === 'string' && host !== '';
-  return [{ host: isNamed ? host : asked.host, port: Number(port) }];
+function parseNode(node: unknown, asked: ResolvedAddress): ResolvedAddress | undefined {
+  if (!Array.isArray(node)) return undefined;
+  const [host, port, , metadata]: unknown[] = node;
+  if (typeof host === 'string' && host !== '' && host !== '?') {
+    return { host, port: Number(port) };
+  }
+  const fields: unknown[] = Array.isArray(metadata) ? metadata : [];
+  const at = fields.indexOf('ip');
+  const ip = at === -1 ? undefined : fields[at + 1];
+  if (typeof ip === 'string' && ip !== '') return { host: ip, port: Number(port) };
+  return host === '?' ? undefined : { host: asked.host, port: Number(port) };
+}
+
+function withoutAddress(slot: number): BackendError {
+  return new BackendError(
+    'denied',
+    `Redis: the cluster gives no address for the node that serves slot ${slot} (its hostname is "?"); set ` +
+      'cluster-announce-hostname there, or cluster-preferred-endpoint-type to ip',
+  );
 }

@@ -1,15 +1,19 @@
+import { hideCredentials } from '@holdfast/foundation';
 import { Redis } from 'ioredis';
 import { BackendError } from '../../errors.ts';
+import { stripSecrets } from '../secrets.ts';
 import type { RequiredOptions } from '../connector.ts';
+import { connectorOption } from '../lookup-connector.ts';
 import type { RedisServer } from '../server-options.ts';
 import { ClusterResolver } from './cluster-resolver.ts';
 import { SentinelResolver } from './sentinel-resolver.ts';
-import type { CreateResolver, ResolverOptions, ServerResolver } from './server-resolver.ts';
+import type { CreateResolver, ServerResolverOptions, ServerResolver } from './server-resolver.ts';
 
-export function resolversFor(server: RedisServer, options: ResolverOptions): CreateResolver {
+export function resolversFor(server: RedisServer, options: ServerResolverOptions): CreateResolver {
   if (server.kind === 'cluster') {
-    const known = [...server.nodes];
-    return (slot) => new ClusterResolver({ ...options, login: server.login, known }, slot);
+    const { nodes, login, natMap, lookup } = server;
+    const known = [...nodes];
+    return (slot) => new ClusterResolver({ ...options, login, natMap, lookup, known }, slot);
   }
   const resolver =
     server.kind === 'sentinel'
@@ -26,9 +30,10 @@ function fixedResolver(server: Extract<RedisServer, { kind: 'url' | 'connect' }>
   return {
     async createClient(required) {
       try {
-        return create(required);
+        return create({ ...required, ...connectorOption(server.lookup) });
       } catch (error) {
-        throw new BackendError('denied', `redis.connect: ${String(error)}`, error);
+        const seen = hideCredentials(String(error));
+        throw new BackendError('denied', `redis.connect: ${seen}`, stripSecrets(error));
       }
     },
     verify: () => Promise.resolve(),

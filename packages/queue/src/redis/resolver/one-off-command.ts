@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { BackendError } from '../../errors.ts';
 import { ClientConnection } from '../client-connection.ts';
 import type { RequiredOptions } from '../connector.ts';
-import type { ResolvedAddress, ResolvedLogin } from '../server-options.ts';
+import type { NatMap, ResolvedAddress, ResolvedLogin } from '../server-options.ts';
 
 /** Runs one command on a server, on its own connection, within `limitMs`. @throws BackendError */
 export async function runOnce(
@@ -67,6 +67,11 @@ function noQuorum(failures: readonly unknown[]): BackendError {
     `Redis: nobody asked could name the server (${seen})`,
     failure,
   );
+}
+
+/** The address under which this process reaches a server that others know by another one. */
+export function translate(natMap: NatMap, address: ResolvedAddress): ResolvedAddress {
+  return natMap.get(`${address.host}:${address.port}`) ?? address;
 }
 
 export function addressText({ host, port }: ResolvedAddress): string {

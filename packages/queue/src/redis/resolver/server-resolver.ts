@@ -1,6 +1,5 @@
 import type { Clock } from '@holdfast/foundation';
-import type { Redis } from 'ioredis';
-import type { RequiredOptions } from '../connector.ts';
+import type { IoredisClient, RequiredOptions } from '../connector.ts';
 
 /** Finds the server that a connection needs. */
 export interface ServerResolver {
@@ -8,17 +7,17 @@ export interface ServerResolver {
    * Finds the server and creates a client that is not connected yet.
    * @throws BackendError when the server cannot be found.
    */
-  createClient(required: RequiredOptions): Promise<Redis>;
+  createClient(required: RequiredOptions): Promise<IoredisClient>;
   /**
    * Verifies that the connected server is the right one.
    * @throws BackendError when it is not.
    */
-  verify(client: Redis): Promise<void>;
+  verify(client: IoredisClient): Promise<void>;
   /** Whether the server is still the right one, as far as other servers can tell. */
-  isCurrent(client: Redis): Promise<boolean>;
+  isCurrent(client: IoredisClient): Promise<boolean>;
 }
 
-export interface ResolverOptions {
+export interface ServerResolverOptions {
   readonly clock: Clock;
   readonly connectTimeoutMs: number;
   readonly pingIntervalMs: number;

@@ -4,11 +4,14 @@ import { timeAndRouting } from '../replies.ts';
 /**
  * The layout of one job of a batch as a format of Lua's `struct` library, little-endian:
  *
- *     sequence (f64)   due at or 0 (f64)   index in KEYS of the key of its id, or 0 (u16)
+ *     sequence (f64)   delay in ms, infinite for none (f64)   index in KEYS of the key of its id, or 0 (u16)
  *     length (u16) and bytes of: enqueued at and routing, as they are stored
  *     length (u16) and bytes of: id       length (u32) and bytes of: payload
  */
 export const JOB_LAYOUT = '<ddI2I2c0I2c0I4c0';
+
+/** Not 0, as jobs that are due by now are still put in order by their delays. */
+const NO_DELAY = Infinity;
 
 const FIXED_BYTES = 26;
 /** The longest time and routing. */
@@ -31,7 +34,7 @@ export function encodeBatch(
   let at = 0;
   for (const job of jobs) {
     batch.writeDoubleLE(job.sequence, at);
-    batch.writeDoubleLE(job.dueAtMs, at + 8);
+    batch.writeDoubleLE(job.delayMs ?? NO_DELAY, at + 8);
     batch.writeUInt16LE(keyIndexOf(job), at + 16);
     at = writeCounted(batch, String(timeAndRouting(job)), at + 18);
     at = writeCounted(batch, job.id, at);

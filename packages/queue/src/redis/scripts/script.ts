@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { Redis } from 'ioredis';
+import type { IoredisClient } from '../connector.ts';
 import { isUnknownScript } from '../errors.ts';
+
+/**
+ * The payload after which a script that goes through stored jobs ends, and is run again from there: the server runs
+ * nothing else meanwhile.
+ */
+export const MAX_STEP_BYTES = 262_144;
 
 /** A Lua script and the SHA-1 under which Redis caches it. */
 export interface LuaScript {
@@ -14,15 +20,15 @@ export function script(lua: string): LuaScript {
 
 /** Runs a script by its SHA-1, or by its text when Redis has not cached it. */
 export async function runScript(
-  client: Redis,
+  client: IoredisClient,
   { sha, lua }: LuaScript,
   keys: readonly string[],
   args: readonly (string | number | Buffer)[],
 ): Promise<unknown> {
   try {
-    return await client.evalsha(sha, keys.length, ...keys, ...args);
+    return await client.call('EVALSHA', sha, keys.length, ...keys, ...args);
   } catch (error) {
     if (!isUnknownScript(error)) throw error;
-    return client.eval(lua, keys.length, ...keys, ...args);
+    return client.call('EVAL', lua, keys.length, ...keys, ...args);
   }
 }

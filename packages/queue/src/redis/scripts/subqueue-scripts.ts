@@ -5,9 +5,10 @@ import { type LuaScript, script } from './script.ts';
  * Delivers jobs of a topic that has levels or partitions: from each level its share, then the rest by priority; and
  * from each partition the oldest job, if no job of it is pending.
  *
- *   KEYS  1 stream
+ *   KEYS  1 stream   2 delayed
  *   ARGV  1 group   2 consumer   3 most   4, 5, 6 shares of high, normal, low   7 the subqueue to begin with
- *   Returns { newest id of the notify stream, newest id of the main stream, { subqueue, handle, fields } ... }
+ *   Returns { newest id of the notify stream, newest id of the main stream, ms until the next delayed job is due or -1,
+ *   { subqueue, handle, fields } ... }
  */
 export const takeFromSubqueuesScript: LuaScript = script(`
 ${routingLua}
@@ -52,5 +53,10 @@ local function newest(stream)
   local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
   return last and last[1] or '0-0'
 end
-return {newest(base .. ':notify'), newest(base), unpack(taken)}
+local due, dueInMs = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2], -1
+if due then
+  local time = redis.call('TIME')
+  dueInMs = math.max(0, math.ceil(due - time[1] * 1000 - math.floor(time[2] / 1000)))
+end
+return {newest(base .. ':notify'), newest(base), dueInMs, unpack(taken)}
 `);

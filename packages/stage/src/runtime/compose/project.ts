@@ -26,26 +26,41 @@ export type ComposeAvailability =
     }
   | Extract<DockerAvailability, { available: false }>;
 
+/** A service that a topology needs, and the profile that starts it. */
+interface NeededService {
+  readonly service: string;
+  readonly profile: string | undefined;
+}
+
 /** Looks for the containers of services in a running compose project. */
 export async function findServices(
   engine: EngineAddress,
-  services: readonly string[],
+  services: readonly NeededService[],
   env: Environment,
   signal: AbortSignal,
 ): Promise<ComposeAvailability> {
   const servers = new Map<string, ComposeServer>();
-  for (const service of services) {
+  for (const { service, profile } of services) {
     const found = await findService(engine, service, env['COMPOSE_PROJECT_NAME'], signal);
     if (found === undefined) {
       return {
         available: false,
         reason: `no container of the service '${service}' of docker-compose.test.yml exists`,
-        remedy: `Start it: 'docker compose -f docker-compose.test.yml up --detach --wait ${service}'`,
+        remedy: `Start it: '${startCommand(service, profile)}'`,
       };
     }
     servers.set(service, found);
   }
   return { available: true, engine, servers };
+}
+
+/** Starts a service, or all of its profile: a topology needs them all. */
+function startCommand(service: string, profile: string | undefined): string {
+  const compose = 'docker compose -f docker-compose.test.yml';
+  const up = 'up --detach --wait';
+  return profile === undefined
+    ? `${compose} ${up} ${service}`
+    : `${compose} --profile ${profile} ${up}`;
 }
 
 /** The present container of a service; compose creates a new one whenever it recreates the service. */

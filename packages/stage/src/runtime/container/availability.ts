@@ -1,12 +1,11 @@
-import { stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { type Clock, withDeadline } from '@holdfast/foundation';
 import { engineStatus } from '../../errors.ts';
+import { announceFirstRun } from '../../topology/first-run.ts';
 import { variableOf } from '../../images.ts';
 import type { Unavailable } from '../../system/availability.ts';
 import { type EngineAddress, askEngine } from '../../system/container-engine.ts';
 import type { Environment } from '../../system/executable.ts';
+import { dockerHostOf, findEngineCandidates } from './engine-candidates.ts';
 
 /** Whether this machine has an engine with the images. */
 export type DockerAvailability =
@@ -28,62 +27,29 @@ const ENGINE_TIMEOUT_MS = 3_000;
 export async function checkDocker(
   images: readonly string[],
   options: DockerCheckOptions,
+  findCandidates: typeof findEngineCandidates = findEngineCandidates,
 ): Promise<DockerAvailability> {
-  const { engines, obstacle } = await findEngines(options.env);
+  const { candidates, obstacle } = await findCandidates(options.env);
+  const silent: string[] = [];
   let cause: unknown;
-  for (const engine of engines) {
+  for (const { source, engine } of candidates) {
     try {
       await ping(engine, options);
     } catch (error) {
       options.signal.throwIfAborted();
-      cause = error;
+      cause ??= error;
+      silent.push(`${source} (${dockerHostOf(engine)})`);
       continue;
     }
     return pullImages(engine, images, options);
   }
+  const tried = silent.length === 0 ? '' : `: not ${silent.join(', nor ')}`;
   return {
     available: false,
-    reason: obstacle ?? 'no container engine answers on this machine',
+    reason: obstacle ?? `no container engine answers on this machine${tried}`,
     remedy: `Start an engine on this machine, or use mode 'local' (HOLDFAST_STAGE=local)`,
     cause,
   };
-}
-
-/** The usual sockets of an engine, in the order in which Testcontainers tries them. */
-async function findEngines(
-  env: Environment,
-): Promise<{ engines: EngineAddress[]; obstacle?: string }> {
-  const host = env['DOCKER_HOST'];
-  if (host !== undefined && host !== '') {
-    const engine = parseDockerHost(host);
-    if (engine !== undefined) return { engines: [engine] };
-    const obstacle =
-      'DOCKER_HOST names an engine on another machine, whose loopback address is not ours';
-    return { engines: [], obstacle };
-  }
-  const home = env['HOME'] ?? homedir();
-  const runtime = env['XDG_RUNTIME_DIR'];
-  const sockets = [
-    '/var/run/docker.sock',
-    ...(runtime === undefined ? [] : [join(runtime, 'docker.sock')]),
-    join(home, '.docker/run/docker.sock'),
-    join(home, '.docker/desktop/docker.sock'),
-  ];
-  const engines: EngineAddress[] = [];
-  for (const socketPath of sockets) {
-    const found = await stat(socketPath).catch(() => undefined);
-    if (found?.isSocket() === true) engines.push({ socketPath });
-  }
-  return { engines };
-}
-
-/** `undefined` for an engine on another machine. */
-export function parseDockerHost(value: string): EngineAddress | undefined {
-  if (value.startsWith('unix://')) return { socketPath: value.slice('unix://'.length) };
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  const isHere = url !== undefined && ['localhost', '127.0.0.1'].includes(url.hostname);
-  if (!isHere || !['tcp:', 'http:'].includes(url.protocol)) return undefined;
-  return { host: url.hostname, port: url.port === '' ? 2375 : Number(url.port) };
 }
 
 async function ping(engine: EngineAddress, { clock, signal }: DockerCheckOptions): Promise<void> {
@@ -101,6 +67,7 @@ async function pullImages(
   for (const image of images) {
     try {
       if (await hasImage(engine, image, signal)) continue;
+      announceFirstRun(`pulling the image ${image}`, fetchTimeoutMs);
       const late = (): Error => new Error(`fetchTimeoutMs (${fetchTimeoutMs}) ran out`);
       const path = `/images/create?fromImage=${encodeURIComponent(image)}`;
       await withDeadline(clock, fetchTimeoutMs, signal, late, (limit) =>

@@ -1,7 +1,11 @@
+import { environment } from '@holdfast/foundation';
+import type { EngineAddress } from '../../system/container-engine.ts';
 import type { Endpoint } from '../../system/endpoint.ts';
 import type { ContainerSpec } from '../../topology/server-spec.ts';
+import { dockerHostOf } from '../container/engine-candidates.ts';
 
 interface ContainerOptions {
+  readonly engine: EngineAddress;
   readonly endpoint: Endpoint;
   readonly labels: Readonly<Record<string, string>>;
   /** How much of its output the engine keeps at least, in bytes. */
@@ -16,10 +20,12 @@ const LOG_FILES = '2';
 /** Creates and starts a container, and resolves with its id, without waiting for its first answer. */
 export async function startContainer(
   container: ContainerSpec,
-  { endpoint, labels, logMaxBytes, mounts }: ContainerOptions,
+  { engine, endpoint, labels, logMaxBytes, mounts }: ContainerOptions,
 ): Promise<string> {
   // Imported here, so that a stage on local processes never loads it.
-  const { GenericContainer, StartupCheckStrategy } = await import('testcontainers');
+  const { GenericContainer, StartupCheckStrategy, getContainerRuntimeClient } =
+    await import('testcontainers');
+  await connectTo(engine, getContainerRuntimeClient);
 
   /** Publishes on loopback alone, for which Testcontainers has no option. */
   class LoopbackContainer extends GenericContainer {
@@ -61,4 +67,28 @@ export async function startContainer(
     .withWaitStrategy(new NoWait())
     .start();
   return started.getId();
+}
+
+/** Testcontainers looks for an engine once in a process. */
+let connection: Promise<unknown> | undefined;
+
+/** Has Testcontainers use the engine that the stage has found: it knows no contexts of the Docker CLI. */
+function connectTo(
+  engine: EngineAddress,
+  getContainerRuntimeClient: () => Promise<unknown>,
+): Promise<unknown> {
+  const connect = async (): Promise<void> => {
+    const given = environment['DOCKER_HOST'];
+    environment['DOCKER_HOST'] = dockerHostOf(engine);
+    try {
+      await getContainerRuntimeClient();
+    } catch (error) {
+      connection = undefined;
+      throw error;
+    } finally {
+      if (given === undefined) delete environment['DOCKER_HOST'];
+      else environment['DOCKER_HOST'] = given;
+    }
+  };
+  return (connection ??= connect());
 }

@@ -38,7 +38,7 @@ export async function createDockerDriver(
       if (id !== undefined && !(await startAgain(engine, id, limit))) id = undefined;
       if (id === undefined) {
         const mounts = hostDisk === undefined ? [] : [hostDisk.mount];
-        creation = startContainer(container, { endpoint, labels, logMaxBytes, mounts });
+        creation = startContainer(container, { engine, endpoint, labels, logMaxBytes, mounts });
         id = await abortable(creation, limit);
       }
       await controls.packets.reapply(limit);

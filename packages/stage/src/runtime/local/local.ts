@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { ServerDriver } from '../../handle/driver.ts';
 import { createBallast, mountDisk, unmount } from '../../limits/disk.ts';
 import type { Endpoint } from '../../system/endpoint.ts';
 import type { Executable } from '../../system/executable.ts';
+import { assertReachable, inFolder } from '../../system/folders.ts';
 import { removeSegment } from '../../system/shared-memory.ts';
 import type { ServerSpec } from '../../topology/server-spec.ts';
 import type { StageContext } from '../../topology/stage-context.ts';
@@ -34,7 +35,9 @@ export async function createLocalDriver(
   const { home, directory } = folder;
   const memory = createLocalMemory(spec.name, randomUUID(), watchdog);
   const log = join(home.path, 'server.log');
-  const args = await spec.local.prepare(directory, endpoint);
+  const args = await inFolder(dirname(home.path), 'TMPDIR', () =>
+    spec.local.prepare(directory, endpoint),
+  );
   const wallClock = context.serverClocks
     ? await createLocalClock(spec.name, executable.file, home.path)
     : undefined;
@@ -102,7 +105,10 @@ async function createServerFolder(
   const home = await createTempDirectory(join(parentDirectory, 'holdfast-stage-'), watchdog);
   const releases: (() => void)[] = [];
   // Another user has to reach its own files in this folder.
-  if (user !== undefined) await chmod(home.path, 0o711);
+  if (user !== undefined) {
+    await chmod(home.path, 0o711);
+    await assertReachable(home.path, user);
+  }
   // The log is kept outside of the disk, which may be full.
   const directory = diskMaxBytes === undefined ? home.path : join(home.path, 'disk');
   if (diskMaxBytes !== undefined) {

@@ -82,7 +82,7 @@ export async function createNetworkNamespace(
   const inside = `--net=/proc/${holder.pid}/ns/net`;
   unrefChild(holder);
   const forwarder = await startPortForwarder(inside, endpoint, limit).catch((error: unknown) => {
-    holder.stdin.end();
+    holder.kill('SIGKILL');
     throw error;
   });
 
@@ -112,7 +112,8 @@ export async function createNetworkNamespace(
       await forwarder.listen(signal);
     },
     async cleanUp() {
-      holder.stdin.end();
+      // Not asked to end: it may be suspended.
+      holder.kill('SIGKILL');
       await Promise.all([ended, forwarder.end()]);
     },
   };

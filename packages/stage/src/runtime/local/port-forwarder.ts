@@ -56,12 +56,17 @@ export async function startPortForwarder(
     },
     cut: (signal) => request('cut', signal),
     async end() {
-      if (child.connected) child.disconnect();
+      child.kill('SIGKILL');
       await ended;
     },
   };
-  await forwarder.listen(limit);
-  return forwarder;
+  try {
+    await forwarder.listen(limit);
+    return forwarder;
+  } catch (error) {
+    await forwarder.end();
+    throw error;
+  }
 }
 
 /** Lets this process exit before a child, which then ends too. */

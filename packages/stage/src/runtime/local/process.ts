@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
-import { type Clock, environment, sleep } from '@holdfast/foundation';
+import { type Clock, environment, sleep, withDeadline } from '@holdfast/foundation';
 import type { ServerInstance } from '../../handle/driver.ts';
 import type { Executable } from '../../system/executable.ts';
 import { readProcess } from '../../system/process-table.ts';
@@ -9,6 +9,7 @@ import {
   freezeTree,
   isAlive,
   killTree,
+  killWorkingIn,
   thawTree,
 } from '../../system/process-tree.ts';
 import type { Watchdog } from '../../watchdog/watchdog.ts';
@@ -30,6 +31,8 @@ interface LaunchOptions {
 
 /** How often the process table is read until a signal has taken effect. */
 const POLL_MS = 1;
+/** How long the end of what a process has left behind is waited for. */
+const LEFT_TIMEOUT_MS = 5_000;
 
 /** Starts an executable as one instance of a server. One that cannot be started has ended at once. */
 export async function launchProcess(options: LaunchOptions): Promise<ServerInstance> {
@@ -59,15 +62,18 @@ export async function launchProcess(options: LaunchOptions): Promise<ServerInsta
         resolve(`${executable.file}: ${error.code}`);
       });
       child.once('exit', (code, signal) => {
-        release?.();
-        resolve(signal === null ? `exit code ${code}` : signal);
+        const end = signal === null ? `exit code ${code}` : signal;
+        void endLeft(directory, clock).then((failure) => {
+          release?.();
+          resolve(`${end}${failure}`);
+        });
       });
     });
     if (pid !== undefined) {
-      await options.onPid(pid).catch((error: unknown) => {
+      await options.onPid(pid).catch(async (error: unknown) => {
         // One that has ended already is reported by `ended`.
         if (startTimeNow() !== startTime) return;
-        killTree(pid);
+        await killTree(pid, () => sleep(clock, POLL_MS));
         throw error;
       });
     }
@@ -78,14 +84,13 @@ export async function launchProcess(options: LaunchOptions): Promise<ServerInsta
       },
       async kill(signal) {
         if (pid === undefined || startTimeNow() !== startTime) return;
-        const tree = killTree(pid);
-        while (tree.some(isAlive)) await sleep(clock, POLL_MS, signal);
+        await killTree(pid, () => sleep(clock, POLL_MS, signal));
       },
       async freeze(signal) {
-        if (pid !== undefined) await waitUntilFrozen(true, freezeTree(pid), clock, signal);
+        if (pid !== undefined) await freezeTree(pid, () => sleep(clock, POLL_MS, signal));
       },
       async thaw(signal) {
-        if (pid !== undefined) await waitUntilFrozen(false, thawTree(pid), clock, signal);
+        if (pid !== undefined) await waitUntilThawed(thawTree(pid), clock, signal);
       },
     };
   } finally {
@@ -93,14 +98,29 @@ export async function launchProcess(options: LaunchOptions): Promise<ServerInsta
   }
 }
 
-/** Waits until all processes that still run are frozen, or none is. */
-async function waitUntilFrozen(
-  frozen: boolean,
+/**
+ * Ends the processes that a server has left in its folder. Resolves with what could not be ended, as the end of
+ * a sentence; never rejects.
+ */
+async function endLeft(directory: string, clock: Clock): Promise<string> {
+  const late = (): Error => new Error(`still there after ${LEFT_TIMEOUT_MS} ms`);
+  try {
+    await withDeadline(clock, LEFT_TIMEOUT_MS, undefined, late, (limit) =>
+      killWorkingIn(directory, () => sleep(clock, POLL_MS, limit)),
+    );
+    return '';
+  } catch (error) {
+    return `, and what it has started could not be ended: ${String(error)}`;
+  }
+}
+
+/** Waits until no process that still runs is frozen. */
+async function waitUntilThawed(
   tree: readonly TreeMember[],
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
   const isPending = (each: TreeMember): boolean =>
-    isAlive(each) && readProcess(each.pid)?.frozen === !frozen;
+    isAlive(each) && readProcess(each.pid)?.frozen === true;
   while (tree.some(isPending)) await sleep(clock, POLL_MS, signal);
 }

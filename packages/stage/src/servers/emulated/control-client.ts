@@ -2,8 +2,9 @@ import { request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { CONTROL_PATH } from '@holdfast/emulators/programs';
 import { type Clock, withDeadline } from '@holdfast/foundation';
-import { ServerTimeoutError, StageControlError, StageStateError } from '../../errors.ts';
+import { ServerTimeoutError, StageControlError } from '../../errors.ts';
 import type { ServerHandle } from '../../handle/handle.ts';
+import { whileRunning } from '../../handle/while-running.ts';
 import type { Endpoint } from '../../system/endpoint.ts';
 import { textFieldOf } from '../../system/fields.ts';
 
@@ -11,7 +12,7 @@ import { textFieldOf } from '../../system/fields.ts';
 export interface ControlClient<Settings> {
   /**
    * Changes settings, one change after the other, and resolves when they are in force.
-   * @throws StageStateError while the server does not run, StageControlError, ServerTimeoutError
+   * @throws StageStateError while the server does not run, StageControlError, ServerTimeoutError, ServerUnreachableError
    */
   change(verb: string, amend: (present: Settings) => Settings): Promise<void>;
   /** The requests that the server has received. */
@@ -31,12 +32,13 @@ export function createControlClient<Settings>(
   let lastChange: Promise<unknown> = Promise.resolve();
 
   const send = async (verb: string, message: ControlRequest): Promise<unknown> => {
-    const { name, state } = handle;
-    if (state !== 'running') throw new StageStateError(name, verb, state, ['running']);
+    const { name } = handle;
     const late = (): Error =>
       new ServerTimeoutError(name, stopTimeoutMs, `did not answer ${verb}()`);
-    return withDeadline(clock, stopTimeoutMs, undefined, late, async (limit) =>
-      resultOf(name, verb, await sendControlRequest(handle.direct, message, limit)),
+    return whileRunning(handle, verb, undefined, () =>
+      withDeadline(clock, stopTimeoutMs, undefined, late, async (limit) =>
+        resultOf(name, verb, await sendControlRequest(handle.direct, message, limit)),
+      ),
     );
   };
 

@@ -56,6 +56,7 @@ export function s3Topology(settings: S3Settings, env: Environment): ServerTopolo
       compose: composeServices(
         ['s3'],
         changed.map((option) => `s3.${option}`),
+        'storage',
       ),
       probe: (endpoint, signal) => probeHttp(endpoint, '/health', signal),
       container: {

@@ -11,10 +11,11 @@ import {
 } from '@holdfast/foundation';
 import { emulatedRule } from './emulated-server.ts';
 
+/** Options of the TLS server of a stage. */
 export interface TlsOptions {
   /** The DNS names and IP addresses of its certificate. Default `localhost` and `127.0.0.1`. */
   hostnames?: readonly string[];
-  /** The protocol inside TLS: HTTPS that returns the request, or an echo. Default `https`. */
+  /** The protocol inside TLS: HTTPS or HTTP/2 that returns the request, or an echo. Default `https`. */
   protocol?: TlsProtocol;
   /** The fault of its certificate or protocol from the start. Default: none. */
   fault?: TlsFaultKind;

@@ -1,7 +1,13 @@
 import type { TlsHandshake } from '@holdfast/emulators';
 import { parseTlsSettings, probeTls, type TlsSettings } from '@holdfast/emulators/programs';
-import { type TlsFaultKind, createCertificateAuthority, tlsServerOptions } from '@holdfast/faults';
-import type { Clock } from '@holdfast/foundation';
+import {
+  type CertificateAuthority,
+  type Credentials,
+  type TlsFaultKind,
+  createCertificateAuthority,
+  tlsServerOptions,
+} from '@holdfast/faults';
+import { type Clock, boolean, integer, optional, parseOptions } from '@holdfast/foundation';
 import type { ServerHandle } from '../../handle/handle.ts';
 import type { Environment } from '../../system/executable.ts';
 import type { ServerTopology } from '../../topology/topology.ts';
@@ -24,12 +30,30 @@ export interface Tls extends ServerHandle {
   setFault(fault: TlsFaultKind): Promise<void>;
   /** Presents a valid certificate again. */
   heal(): Promise<void>;
-  /** Presents a new certificate with a new key; its fault, if any, stays. */
-  rotate(): Promise<void>;
+  /**
+   * Presents a new certificate with a new key; its fault, if any, stays. Sessions of the former one are still resumed.
+   * @throws InvalidOptionError; StageStateError while it does not run
+   */
+  rotate(options?: RotateOptions): Promise<void>;
+  /** Adds the present certificate to the next revocation lists; it stays in use. */
+  revoke(): void;
+  /**
+   * The revocation list of its authority, as PEM.
+   * @param options.stale a list that should have been replaced an hour ago.
+   */
+  crl(options?: { readonly stale?: boolean }): string;
   /** The outcomes of its handshakes, the newest 10 000. */
   handshakes(): Promise<readonly TlsHandshake[]>;
   /** Forgets the handshakes so far. */
   forgetHandshakes(): Promise<void>;
+}
+
+/** Options of `rotate`. */
+export interface RotateOptions {
+  /** Signed by an intermediate authority, whose certificate is sent too. Default false. */
+  intermediate?: boolean;
+  /** In how many milliseconds it ends, in whole seconds. Default: 90 days. Not with a fault. */
+  validForMs?: number;
 }
 
 /** The settings of the emulator, with the fault that they implement. */
@@ -41,9 +65,13 @@ export function tlsTopology(
   env: Environment,
 ): ServerTopology<Tls> {
   const authority = createCertificateAuthority({ clock });
-  const settingsWith = (fault: TlsFaultKind | undefined): SettingsWithFault => {
-    const options = { hostnames, clock, ...(fault && { fault }) };
-    const server = tlsServerOptions(authority, options);
+  let presented = '';
+  const settingsWith = (fault?: TlsFaultKind, rotation?: RotateOptions): SettingsWithFault => {
+    const server =
+      fault === undefined
+        ? validServer(authority, hostnames, clock, rotation)
+        : tlsServerOptions(authority, { hostnames, clock, fault });
+    presented = server.cert;
     return { ...parseTlsSettings({ protocol, fault, ...server }), fault };
   };
   const settings = settingsWith(initialFault);
@@ -52,7 +80,7 @@ export function tlsTopology(
       name: 'tls',
       program: 'tls',
       settings,
-      scheme: protocol === 'https' ? 'https' : 'tls',
+      scheme: protocol === 'echo' ? 'tls' : 'https',
       probe: probeTls,
       configureExisting: replaceSettings('tls', settings),
       api: (_handle, client) => ({
@@ -63,11 +91,38 @@ export function tlsTopology(
             settingsWith(faultRule.parse(fault, 'fault', 'tls.setFault')),
           ),
         heal: () => client.change('heal', () => settingsWith(undefined)),
-        rotate: () => client.change('rotate', (present) => settingsWith(present.fault)),
+        rotate: (options?: RotateOptions) =>
+          client.change('rotate', (present) => settingsWith(present.fault, options)),
+        revoke: () => authority.revoke(presented),
+        crl: ({ stale = false } = {}) => {
+          const nowMs = clock.epochMs();
+          return authority.revocationList(
+            stale ? { thisUpdateMs: nowMs - 2 * HOUR_MS, nextUpdateMs: nowMs - HOUR_MS } : {},
+          );
+        },
         handshakes: () => client.readRecords<TlsHandshake>('handshakes'),
         forgetHandshakes: () => client.clearRecords('forgetHandshakes'),
       }),
     },
     env,
   );
+}
+
+const HOUR_MS = 3_600_000;
+const rotateShape = {
+  intermediate: boolean(false),
+  validForMs: optional(integer({ min: 1_000, max: 3_650 * 24 * HOUR_MS })),
+};
+
+function validServer(
+  authority: CertificateAuthority,
+  hostnames: readonly string[],
+  clock: Clock,
+  rotation: RotateOptions = {},
+): Credentials {
+  const { intermediate, validForMs } = parseOptions('tls.rotate', rotateShape, rotation);
+  const issuer = intermediate ? authority.createIntermediate() : authority;
+  if (validForMs === undefined) return issuer.issue({ hostnames });
+  const nowMs = clock.epochMs();
+  return issuer.issue({ hostnames, validFromMs: nowMs - HOUR_MS, validToMs: nowMs + validForMs });
 }

@@ -1,10 +1,13 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { withDeadline } from '@holdfast/foundation';
+import { isHoldfastError, withDeadline } from '@holdfast/foundation';
+import { announceFirstRun } from '../../topology/first-run.ts';
 import type { Environment, Executable } from '../../system/executable.ts';
 import { exists, moveIntoPlace } from '../../system/files.ts';
+import { inFolder } from '../../system/folders.ts';
 import type { StageContext } from '../../topology/stage-context.ts';
+import { createTempDirectory } from '../../watchdog/temp-directory.ts';
 import { aptConf, libraryDependencies, missingLibraries } from './apt.ts';
 
 export interface LocateOptions extends Pick<StageContext, 'clock' | 'watchdog' | 'fetchTimeoutMs'> {
@@ -13,6 +16,8 @@ export interface LocateOptions extends Pick<StageContext, 'clock' | 'watchdog' |
 
 /** A server in the system's package sources. */
 export interface PackageSpec {
+  /** As people call it. */
+  readonly name: string;
   /**
    * The packages that contain it.
    * @param dependsOf the output of `apt-cache depends` for a package.
@@ -57,22 +62,29 @@ export async function fetchedTree(
 ): Promise<FetchedTree> {
   if (await exists(folder)) return inspectTree(folder, wanted);
   const { clock, fetchTimeoutMs, watchdog, env } = context;
+  announceFirstRun(`fetching ${wanted.name}`, fetchTimeoutMs);
   const late = (): Error =>
     wanted.notFound(`fetching one took longer than fetchTimeoutMs (${fetchTimeoutMs})`);
   return withDeadline(clock, fetchTimeoutMs, signal, late, async (limit) => {
-    await mkdir(dirname(folder), { recursive: true }).catch((error: unknown) => {
-      throw wanted.notFound(`one cannot be fetched into ${dirname(folder)}`, error);
+    const fetchInto = async (): Promise<FetchedTree> => {
+      await mkdir(dirname(folder), { recursive: true });
+      const directory = await createTempDirectory(
+        `${folder}.fetching-`,
+        watchdog,
+        'XDG_CACHE_HOME',
+      );
+      try {
+        const tree = await unpack(directory.path, wanted, env, limit);
+        await moveIntoPlace(tree, folder);
+        return await inspectTree(folder, wanted);
+      } finally {
+        await directory.remove();
+      }
+    };
+    return inFolder(dirname(folder), 'XDG_CACHE_HOME', fetchInto).catch((error: unknown) => {
+      if (!(isHoldfastError(error) && error.code === 'STAGE_FOLDER_UNUSABLE')) throw error;
+      throw wanted.notFound(`one cannot be fetched (${error.message})`, error);
     });
-    const work = await mkdtemp(`${folder}.fetching-`);
-    const release = watchdog.guard({ kind: 'directory', path: work });
-    try {
-      const tree = await unpack(work, wanted, env, limit);
-      await moveIntoPlace(tree, folder);
-      return await inspectTree(folder, wanted);
-    } finally {
-      await rm(work, { recursive: true, force: true, maxRetries: 3 });
-      release();
-    }
   });
 }
 

@@ -9,6 +9,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { StageFolderError } from '../../errors.ts';
 import type { Environment, ProcessUser } from '../../system/executable.ts';
 
 /** The type of a tmpfs in statfs(2). */
@@ -30,6 +31,16 @@ export function fastDirectory(env: Environment): string {
   } catch {
     return tmpdir();
   }
+}
+
+/** Postgres does not work in a longer path (MAXPGPATH), to which it adds the names of its files. */
+const MAX_PATH_BYTES = 960;
+
+/** @throws StageFolderError for a path that is too long for a Postgres */
+export function assertDataPath(path: string): void {
+  if (Buffer.byteLength(path) <= MAX_PATH_BYTES) return;
+  const reason = `the data of a Postgres need a path of at most ${MAX_PATH_BYTES} bytes`;
+  throw new StageFolderError(tmpdir(), 'TMPDIR', reason);
 }
 
 /**

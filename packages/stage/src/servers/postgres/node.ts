@@ -5,7 +5,7 @@ import type { Endpoint } from '../../system/endpoint.ts';
 import type { Environment, ProcessUser } from '../../system/executable.ts';
 import type { ServerSpec } from '../../topology/server-spec.ts';
 import { postgresContainer } from './container.ts';
-import { copyDataDirectory, fastDirectory } from './data-directory.ts';
+import { assertDataPath, copyDataDirectory, fastDirectory } from './data-directory.ts';
 import type { PostgresSettings } from './options.ts';
 import { POSTGRES_DATABASE, POSTGRES_USER, askPostgres } from './query.ts';
 
@@ -31,6 +31,15 @@ const DEFAULTS: PostgresSettings = {
   wal_receiver_status_interval: '1s',
 };
 
+/** What initdb writes: a standby refuses to start with less, until it has replayed that its primary has less. */
+const LEAST_OF_STANDBY: Readonly<Record<string, number>> = {
+  max_connections: 100,
+  max_worker_processes: 8,
+  max_wal_senders: 10,
+  max_prepared_transactions: 0,
+  max_locks_per_transaction: 64,
+};
+
 /** The folders of template1 and template0: two thirds of the files, which the server does not need to start. */
 const TEMPLATE_DATABASES = ['base/1', 'base/4'];
 
@@ -52,7 +61,8 @@ export function postgresNode(
 ): ServerSpec {
   const { name, settings, follows, image, listen } = node;
   const source = follows === undefined ? {} : { primary_conninfo: conninfo(follows, name) };
-  const all = { ...DEFAULTS, ...settings, ...source };
+  const given = { ...DEFAULTS, ...settings, ...source };
+  const all = follows === undefined ? given : standbySettings(given);
   return {
     name,
     url: ({ host, port }) => databaseUrl({ host, port }, POSTGRES_DATABASE),
@@ -70,6 +80,7 @@ export function postgresNode(
       async prepare(directory, { host, port }) {
         const { template, user } = node.installation();
         const data = join(directory, 'data');
+        assertDataPath(data);
         copyDataDirectory(template, data, user, TEMPLATE_DATABASES);
         await appendFile(join(data, 'postgresql.conf'), postgresqlConf(all));
         if (follows !== undefined) {
@@ -112,6 +123,15 @@ export function databaseUrl({ host, port }: Endpoint, database: string): string 
 
 function conninfo({ host, port }: Endpoint, name: string): string {
   return `host=${host} port=${port} user=${POSTGRES_USER} application_name=${name}`;
+}
+
+/** A standby may have more of everything than its primary. */
+function standbySettings(settings: PostgresSettings): PostgresSettings {
+  const raised = Object.entries(settings).map(([parameter, value]) => {
+    const least = LEAST_OF_STANDBY[parameter];
+    return [parameter, least !== undefined && Number(value) < least ? String(least) : value];
+  });
+  return Object.fromEntries(raised);
 }
 
 /** Lines of postgresql.conf; a quote in a value is doubled. */

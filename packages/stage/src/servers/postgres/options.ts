@@ -7,6 +7,11 @@ import {
   parseOptions,
 } from '@holdfast/foundation';
 import { settingsRule } from '../settings-rule.ts';
+import {
+  type PgBouncerStageOptions,
+  type ResolvedPgBouncerOptions,
+  pgBouncerRule,
+} from './pgbouncer-options.ts';
 
 /** Parameters of postgresql.conf by name. */
 export type PostgresSettings = Readonly<Record<string, string>>;
@@ -23,12 +28,15 @@ export interface PostgresStageOptions {
    * of the machine. The stage sets endpoints and folders.
    */
   settings?: PostgresSettings;
+  /** A PgBouncer in front of it, with connections to one of its servers. Mode local only. Default: none. */
+  pgbouncer?: true | PgBouncerStageOptions;
 }
 
 export interface ResolvedPostgresOptions {
   readonly version: number | undefined;
   readonly replica: boolean;
   readonly settings: PostgresSettings;
+  readonly pgbouncer: ResolvedPgBouncerOptions | undefined;
 }
 
 /** Parameters that the stage sets: endpoint, data folder, output, and the connection of a replica. */
@@ -59,6 +67,7 @@ const shape = {
     isReserved: (parameter) => STAGE_PARAMETERS.includes(parameter),
     reserved: STAGE_PARAMETERS.join(', '),
   }),
+  pgbouncer: optional(pgBouncerRule),
 };
 
 /** `true`: the defaults; `'replica'`: with a replica. */
@@ -70,6 +79,12 @@ export const postgresRule: OptionRule<ResolvedPostgresOptions> = {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
-    return parseOptions(owner, shape, value, field);
+    const options = parseOptions(owner, shape, value, field);
+    const target = options.pgbouncer?.target;
+    if (target === 'replica' && !options.replica) {
+      const permitted = `'primary', or 'replica' together with '${field}.replica: true'`;
+      throw new InvalidOptionError(owner, `${field}.pgbouncer.target`, target, permitted);
+    }
+    return options;
   },
 };

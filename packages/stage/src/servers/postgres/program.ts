@@ -75,6 +75,7 @@ export async function locatePostgres(
 /** Debian's packages have the major version in their names; one without it depends on the present version. */
 function packageSpec(version: number | undefined, rejected: readonly string[]): PackageSpec {
   return {
+    name: 'Postgres',
     async packages(dependsOf) {
       if (version !== undefined) return [`postgresql-${version}`];
       const present = /^ *Depends: (postgresql-\d+)$/m.exec(await dependsOf('postgresql'))?.[1];

@@ -4,13 +4,15 @@ import { chmod, chown, mkdir, readFile, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { withDeadline } from '@holdfast/foundation';
-import { PostgresTemplateError } from '../../errors.ts';
+import { type FolderVariable, PostgresTemplateError } from '../../errors.ts';
+import { announceFirstRun } from '../../topology/first-run.ts';
 import type { Environment, Executable } from '../../system/executable.ts';
 import { exists, moveIntoPlace } from '../../system/files.ts';
+import { assertReachable, inFolder } from '../../system/folders.ts';
 import { cacheFolder } from '../../system/path.ts';
 import type { StageContext } from '../../topology/stage-context.ts';
 import { createTempDirectory } from '../../watchdog/temp-directory.ts';
-import { copyDataDirectory } from './data-directory.ts';
+import { assertDataPath, copyDataDirectory } from './data-directory.ts';
 import { POSTGRES_USER } from './query.ts';
 
 /** No passwords, the C locale, which every system has, and small log files, which are quick to copy. */
@@ -49,7 +51,7 @@ export async function templateMajor(folder: string): Promise<number | undefined>
  * The data folder of an initialized Postgres that has never run: created by the first stage that needs it, and
  * kept in the cache folder for each build of Postgres. Two processes that create it at once both do the work;
  * the first one publishes the complete folder.
- * @throws PostgresTemplateError
+ * @throws PostgresTemplateError, StageFolderError
  */
 export async function templateDirectory(
   program: PostgresProgram,
@@ -58,16 +60,20 @@ export async function templateDirectory(
 ): Promise<string> {
   const folder = program.template;
   if (await exists(folder)) return folder;
-  await mkdir(dirname(folder), { recursive: true });
-  await withTempDirectory(join(tmpdir(), 'holdfast-initdb-'), context, async (work) => {
+  announceFirstRun('creating the initial data of a Postgres', context.fetchTimeoutMs);
+  const cache = dirname(folder);
+  await inFolder(cache, 'XDG_CACHE_HOME', () => mkdir(cache, { recursive: true }));
+  await withTempDirectory(join(tmpdir(), 'holdfast-initdb-'), 'TMPDIR', context, async (work) => {
     const data = join(work, 'data');
+    assertDataPath(data);
     await mkdir(data, { mode: 0o700 });
     if (program.user !== undefined) {
       await chmod(work, 0o711);
+      await assertReachable(data, program.user);
       await chown(data, program.user.uid, program.user.gid);
     }
     await initialize(program, data, context, signal);
-    await withTempDirectory(`${folder}.making-`, context, async (beside) => {
+    await withTempDirectory(`${folder}.making-`, 'XDG_CACHE_HOME', context, async (beside) => {
       const copy = join(beside, 'data');
       copyDataDirectory(data, copy, undefined);
       await moveIntoPlace(copy, folder);
@@ -78,12 +84,13 @@ export async function templateDirectory(
 
 async function withTempDirectory(
   prefix: string,
+  variable: FolderVariable,
   { watchdog }: StageContext,
   work: (folder: string) => Promise<void>,
 ): Promise<void> {
-  const directory = await createTempDirectory(prefix, watchdog);
+  const directory = await createTempDirectory(prefix, watchdog, variable);
   try {
-    await work(directory.path);
+    await inFolder(dirname(directory.path), variable, () => work(directory.path));
   } finally {
     await directory.remove();
   }

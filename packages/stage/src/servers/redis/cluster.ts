@@ -62,10 +62,14 @@ export function redisCluster(
     size: PRIMARIES * 2,
     portOffsets: [BUS_OFFSET],
     docker: { available: true, images: [imageOf('redis', env)] },
-    compose: composeServices(SERVICES, [
-      ...(Object.keys(options.settings).length > 0 ? ['redis.settings'] : []),
-      ...(options.nodeTimeoutMs === COMPOSE_NODE_TIMEOUT_MS ? [] : ['redis.nodeTimeoutMs']),
-    ]),
+    compose: composeServices(
+      SERVICES,
+      [
+        ...(Object.keys(options.settings).length > 0 ? ['redis.settings'] : []),
+        ...(options.nodeTimeoutMs === COMPOSE_NODE_TIMEOUT_MS ? [] : ['redis.nodeTimeoutMs']),
+      ],
+      'cluster',
+    ),
     locate: (context, signal) => locateRedis({ ...context, env }, signal),
     serverSpecs: (endpoints) => [
       endpoints.map((endpoint, index) => {

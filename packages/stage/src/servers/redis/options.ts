@@ -8,7 +8,9 @@ import {
 import { settingsRule } from '../settings-rule.ts';
 import { type RedisSettings, STAGE_DIRECTIVES } from './node.ts';
 
+/** A standalone Redis. */
 export interface RedisStageOptions {
+  /** One server. Default `standalone`. */
   topology?: 'standalone';
   /**
    * Directives of redis.conf by name, such as `{ appendonly: 'yes', appendfsync: 'everysec' }`; the value is
@@ -20,6 +22,7 @@ export interface RedisStageOptions {
 
 /** A primary, two replicas, three Sentinels. */
 export interface RedisSentinelOptions {
+  /** A primary, replicas and the Sentinels that watch it. */
   topology: 'sentinel';
   /** Directives of primary and replicas, as for a standalone server, without those of the topology. */
   settings?: Readonly<Record<string, string>>;
@@ -29,6 +32,7 @@ export interface RedisSentinelOptions {
 
 /** Three primaries and a replica of each. */
 export interface RedisClusterOptions {
+  /** A Cluster. */
   topology: 'cluster';
   /** Directives of every node, as for a standalone server, without those of the topology. */
   settings?: Readonly<Record<string, string>>;

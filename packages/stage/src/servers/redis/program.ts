@@ -13,6 +13,7 @@ import type { Executable } from '../../system/executable.ts';
 const NAMES = ['redis-server', 'valkey-server'];
 
 const packageSpec: PackageSpec = {
+  name: 'Redis',
   // The binary of the server is a link into redis-tools.
   packages: () => Promise.resolve(['redis-server', 'redis-tools']),
   programs: (tree) => Promise.resolve([join(tree, 'usr/bin/redis-server')]),

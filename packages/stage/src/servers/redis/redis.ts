@@ -18,12 +18,19 @@ export function redisTopology(
   return standaloneRedis(options.settings, env);
 }
 
+/** What docker-compose.test.yml says of its Redis. */
+const COMPOSE_SETTINGS: RedisSettings = { appendonly: 'yes', appendfsync: 'always', save: '' };
+
+function areOfCompose(settings: RedisSettings): boolean {
+  return Object.entries(settings).every(([name, value]) => COMPOSE_SETTINGS[name] === value);
+}
+
 function standaloneRedis(settings: RedisSettings, env: Environment): ServerTopology<ServerHandle> {
   const password = settings['requirepass'];
   const credentials = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
   const prefix = `redis://${credentials}`;
   return singleServer({
-    compose: composeServices(['redis'], Object.keys(settings).length > 0 ? ['redis.settings'] : []),
+    compose: composeServices(['redis'], areOfCompose(settings) ? [] : ['redis.settings']),
     docker: { available: true, images: [imageOf('redis', env)] },
     locate: (context, signal) => locateRedis({ ...context, env }, signal),
     serverSpec: (endpoint) => redisNode({ name: 'redis', prefix, settings }, endpoint, env),

@@ -86,10 +86,14 @@ export function redisSentinel(
     size: 1 + REPLICAS + SENTINELS,
     portOffsets: [],
     docker: { available: true, images: [imageOf('redis', env)] },
-    compose: composeServices(SERVICES, [
-      ...(Object.keys(options.settings).length > 0 ? ['redis.settings'] : []),
-      ...(options.downAfterMs === COMPOSE_DOWN_AFTER_MS ? [] : ['redis.downAfterMs']),
-    ]),
+    compose: composeServices(
+      SERVICES,
+      [
+        ...(Object.keys(options.settings).length > 0 ? ['redis.settings'] : []),
+        ...(options.downAfterMs === COMPOSE_DOWN_AFTER_MS ? [] : ['redis.downAfterMs']),
+      ],
+      'sentinel',
+    ),
     locate: (context, signal) => locateRedis({ ...context, env }, signal),
     serverSpecs: (endpoints) => sentinelSpecs(endpoints, options, env),
     async awaitFormed(handles, { clock }, signal) {

@@ -52,6 +52,7 @@ export function containedSupabase(
     compose: composeServices(
       ['postgres', 'supabase-storage', 'supabase-gateway'],
       changed.map((option) => `supabase.${option}`),
+      'storage',
     ),
     locate: locateNode,
     serverSpecs(endpoints) {

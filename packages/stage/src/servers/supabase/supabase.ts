@@ -26,8 +26,8 @@ export function supabaseTopology(
   settings: SupabaseSettings,
   env: Environment,
 ): ServerTopology<Supabase> {
-  const { jwtSecret, policies, readOnly, database, faults, rest } = settings;
-  const opening = { policies, readOnly, database, faults };
+  const { jwtSecret, policies, readOnly, creates, database, faults, rest } = settings;
+  const opening = { policies, readOnly, creates, database, faults };
   const emulated: ServerTopology<Supabase> = emulatedServer(
     {
       name: 'supabase',

@@ -9,7 +9,7 @@ import {
   systemClock,
   string,
 } from '@holdfast/foundation';
-import { CHUNK_BYTES, readFileRange, writeAtomically } from '../../files/atomic-file.ts';
+import { readFileRange, writeAtomically } from '../../files/atomic-file.ts';
 import {
   type BackendResult,
   type BodySource,
@@ -22,12 +22,14 @@ import {
   ok,
 } from '../../backend.ts';
 import { safeFileName } from '../../files/safe-file-name.ts';
+import { cacheControlOf } from '../../object/cache-control.ts';
 import { anyKeys, compareKeys, keyFailure, refuseKey } from '../../object/key.ts';
 import { type Sidecar, parseSidecar } from './sidecar.ts';
 import { classifyDiskError } from './errors.ts';
 import { removeOrphans } from './orphans.ts';
 import { pageOf } from '../page.ts';
 
+/** Options of `diskBackend`. */
 export interface DiskBackendOptions {
   /** An existing directory, or one whose parent exists. */
   directory: string;
@@ -35,7 +37,9 @@ export interface DiskBackendOptions {
   bucket?: string;
   /** Default `disk`. */
   name?: string;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
+  /** The file system. Default: that of Node. */
   files?: FileSystem;
 }
 
@@ -61,7 +65,7 @@ class DiskBackend implements StorageBackend {
   readonly largeFromBytes: number = Number.MAX_SAFE_INTEGER;
   readonly name: string;
   readonly bucket: string;
-  readonly #directory: string;
+  readonly directory: string;
   readonly #files: FileSystem;
   readonly #clock: Clock;
   readonly #turns = new KeyedMutex();
@@ -70,7 +74,7 @@ class DiskBackend implements StorageBackend {
   constructor({ name, bucket, directory, files, clock }: Required<DiskBackendOptions>) {
     this.name = name;
     this.bucket = bucket;
-    this.#directory = directory;
+    this.directory = directory;
     this.#files = files;
     this.#clock = clock;
   }
@@ -94,7 +98,7 @@ class DiskBackend implements StorageBackend {
         }
         await this.#makeDirectory();
         // Once per process; a folder in which it fails can still be written to.
-        this.#swept ??= removeOrphans(this.#files, this.#directory, this.#clock.epochMs()).catch(
+        this.#swept ??= removeOrphans(this.#files, this.directory, this.#clock.epochMs()).catch(
           () => undefined,
         );
         await this.#swept;
@@ -113,7 +117,7 @@ class DiskBackend implements StorageBackend {
       if (version !== undefined && version !== found.version) {
         return fail('conflict', 'it has another version');
       }
-      const path = join(this.#directory, found.body);
+      const path = join(this.directory, found.body);
       if ((await this.#files.status(path))?.bytes !== found.size) {
         return fail('transient', 'its file is being replaced, or is damaged');
       }
@@ -133,9 +137,9 @@ class DiskBackend implements StorageBackend {
       this.#attemptFor(key, signal, async () => {
         const { found, name } = await this.#find(key);
         if (found === undefined) return ok(undefined);
-        await this.#files.remove(join(this.#directory, `${name}.json`));
-        await this.#files.syncDirectory(this.#directory);
-        await this.#files.remove(join(this.#directory, found.body));
+        await this.#files.remove(join(this.directory, `${name}.json`));
+        await this.#files.syncDirectory(this.directory);
+        await this.#files.remove(join(this.directory, found.body));
         return ok(undefined);
       }),
     );
@@ -148,14 +152,14 @@ class DiskBackend implements StorageBackend {
     return this.#attempt(prefix, signal, async () => {
       const objects: ListedObject[] = [];
       await this.#makeDirectory();
-      for (const name of await this.#files.list(this.#directory)) {
+      for (const name of await this.#files.list(this.directory)) {
         signal.throwIfAborted();
         if (!/^[\da-f]{64}\.json$/.test(name)) continue;
         const found = await this.#read(name);
         if (found?.bucket !== this.bucket || !found.key.startsWith(prefix)) continue;
         if (cursor !== undefined && compareKeys(found.key, cursor) <= 0) continue;
-        const { key, size, lastModifiedEpochMs } = found;
-        objects.push({ key, size, lastModifiedEpochMs });
+        const { metadata: _metadata, stamp: _stamp, version: _version, ...listed } = headOf(found);
+        objects.push(listed);
       }
       return ok(pageOf(objects, limit));
     });
@@ -191,37 +195,40 @@ class DiskBackend implements StorageBackend {
     name: string,
     before: Sidecar | undefined,
     body: BodySource,
-    { contentType, metadata, stamp, signal }: PutOptions,
+    { contentType, maxAgeSeconds, metadata, stamp, signal }: PutOptions,
   ): Promise<BackendResult<{ version: string }>> {
     const bodyName = `${name}.${stamp.operationId}.body`;
     const hash = createHash('sha256');
     const chunks = hashed(openBody(body), hash, signal);
     const written = await this.#write(bodyName, chunks);
     if (written !== body.size || hash.digest('hex') !== stamp.sha256) {
-      await this.#files.remove(join(this.#directory, bodyName));
+      await this.#files.remove(join(this.directory, bodyName));
       return fail('transient', 'the body read is not the one announced');
     }
+    const epochMs = this.#clock.epochMs();
     const sidecar: Sidecar = {
       key,
       bucket: this.bucket,
       size: body.size,
       version: stamp.operationId,
       contentType,
+      cacheControl: cacheControlOf(maxAgeSeconds),
       metadata,
       stamp,
-      lastModifiedEpochMs: this.#clock.epochMs(),
+      createdEpochMs: before?.createdEpochMs ?? before?.lastModifiedEpochMs ?? epochMs,
+      lastModifiedEpochMs: epochMs,
       body: bodyName,
     };
     await this.#write(`${name}.json`, [Buffer.from(JSON.stringify(sidecar))]);
     if (before !== undefined && before.body !== bodyName) {
-      await this.#files.remove(join(this.#directory, before.body));
+      await this.#files.remove(join(this.directory, before.body));
     }
     return ok({ version: sidecar.version });
   }
 
   #write(name: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<number> {
     const options = { temporary: `${name}.part`, syncs: true };
-    return writeAtomically(this.#files, this.#directory, name, chunks, options);
+    return writeAtomically(this.#files, this.directory, name, chunks, options);
   }
 
   async #find(key: string): Promise<{ name: string; found: Sidecar | undefined }> {
@@ -231,13 +238,13 @@ class DiskBackend implements StorageBackend {
   }
 
   async #read(name: string): Promise<Sidecar | undefined> {
-    const bytes = await this.#files.readWhole(join(this.#directory, name));
+    const bytes = await this.#files.readWhole(join(this.directory, name));
     return bytes === undefined ? undefined : parseSidecar(bytes);
   }
 
   async #makeDirectory(): Promise<void> {
-    if (await this.#files.makeDirectory(this.#directory)) {
-      await this.#files.syncDirectory(join(this.#directory, '..'));
+    if (await this.#files.makeDirectory(this.directory)) {
+      await this.#files.syncDirectory(join(this.directory, '..'));
     }
   }
 }
@@ -255,11 +262,11 @@ async function* hashed(
 }
 
 function headOf({ body: _body, bucket: _bucket, ...head }: Sidecar): ObjectHead {
-  return head;
+  return { ...head, etag: `"${head.stamp.sha256}"` };
 }
 
 /** Reuses the memory of a chunk for the next: each is written before the next is read. */
 function openBody(body: BodySource): AsyncIterable<Uint8Array> {
   if (body.bytes !== undefined) return body.open();
-  return body.open(0, body.size, Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, body.size)));
+  return body.open(0, body.size, true);
 }

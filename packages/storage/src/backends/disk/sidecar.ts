@@ -7,8 +7,12 @@ export interface Sidecar {
   readonly size: number;
   readonly version: string;
   readonly contentType: string;
+  /** Absent in sidecars of earlier versions. */
+  readonly cacheControl?: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly stamp: WriteStamp;
+  /** Absent in sidecars of earlier versions. */
+  readonly createdEpochMs?: number;
   readonly lastModifiedEpochMs: number;
   /** The file the bytes are in. */
   readonly body: string;

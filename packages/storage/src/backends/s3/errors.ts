@@ -1,4 +1,4 @@
-import { retryAfterMsOf } from '@holdfast/foundation';
+import { propertyOf, retryAfterMsOf } from '@holdfast/foundation';
 import { type StorageFailure, type FailureKind, fail } from '../../backend.ts';
 import { failedBeforeSending, networkCodeOf } from '../network-errors.ts';
 
@@ -22,6 +22,7 @@ const kindsOfNames: Readonly<Record<string, FailureKind>> = {
   EntityTooLarge: 'invalid',
   InvalidArgument: 'invalid',
   InvalidRequest: 'invalid',
+  NotImplemented: 'invalid',
   KeyTooLongError: 'invalid',
   // The bytes were changed on the way.
   BadDigest: 'transient',
@@ -65,13 +66,11 @@ function kindOfStatus(status: number, effect: 'read' | 'write'): FailureKind {
   if (status === 409 || status === 412) return 'conflict';
   if (status === 401 || status === 403) return 'denied';
   if (status === 408 || status === 429) return 'transient';
+  // A refusal, not an outage: it will never implement what was asked.
+  if (status === 501) return 'invalid';
   // A gateway timed out, but the server may still apply the write; or a success could not be read.
   if (status === 502 || status === 504 || status < 400) {
     return effect === 'write' ? 'unknown' : 'transient';
   }
   return status >= 500 ? 'transient' : 'invalid';
-}
-
-function propertyOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }

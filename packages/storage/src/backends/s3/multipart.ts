@@ -4,11 +4,12 @@ import {
   type PutOptions,
   type PutReceipt,
   fail,
+  needing,
   ok,
 } from '../../backend.ts';
 import { partReader } from '../../object/body.ts';
 import { stampedMetadata } from '../../object/write-stamp.ts';
-import { conditionHeaders } from './conditions.ts';
+import type { WriteForm } from './features.ts';
 import type { S3Session } from './session.ts';
 
 /** The saved state of an upload in progress. */
@@ -37,10 +38,17 @@ const MAX_PARTS = 10_000;
  */
 export async function putInParts(
   session: S3Session,
-  upload: { key: string; body: BodySource; options: PutOptions; partBytes: number },
+  upload: {
+    key: string;
+    body: BodySource;
+    options: PutOptions;
+    partBytes: number;
+    form: WriteForm;
+  },
 ): Promise<BackendResult<PutReceipt>> {
-  const { key, body, options } = upload;
+  const { key, body, options, form } = upload;
   const { signal } = options;
+  const { checksums, conditions } = form;
   const found = await resume(session, key, options);
   if (found.kind !== 'ok' && found.kind !== 'notFound') return found;
   const partial = found.kind === 'ok' ? found : await create(session, upload);
@@ -56,7 +64,7 @@ export async function putInParts(
     const to = Math.min(body.size, from + partBytes);
     const part = await read(from, to);
     const sent = await session.send(
-      { effect: 'read', signal, bytes: part.byteLength },
+      { effect: 'read', signal, bytes: part.byteLength, checksums },
       (client, sdk, sending) =>
         client.send(
           new sdk.UploadPartCommand({ ...target, PartNumber: number, Body: part }),
@@ -71,15 +79,17 @@ export async function putInParts(
     parts.set(number, { PartNumber: number, ETag });
   }
   const Parts = [...parts.values()].toSorted((left, right) => left.PartNumber - right.PartNumber);
-  const completed = await session.send({ effect: 'write', signal }, (client, sdk, sending) =>
-    client.send(
-      new sdk.CompleteMultipartUploadCommand({
-        ...target,
-        MultipartUpload: { Parts },
-        ...conditionHeaders(options.condition),
-      }),
-      sending,
-    ),
+  const completed = await session.send(
+    { effect: 'write', signal, checksums },
+    (client, sdk, sending) =>
+      client.send(
+        new sdk.CompleteMultipartUploadCommand({
+          ...target,
+          MultipartUpload: { Parts },
+          ...conditions,
+        }),
+        sending,
+      ),
   );
   // Either an attempt whose response was lost completed it, or somebody aborted it.
   if (completed.kind === 'notFound')
@@ -104,7 +114,8 @@ export async function abandonParts(
       sending,
     ),
   );
-  return aborted.kind === 'ok' || aborted.kind === 'notFound' ? ok(undefined) : aborted;
+  if (aborted.kind === 'ok' || aborted.kind === 'notFound') return ok(undefined);
+  return needing('s3:AbortMultipartUpload', aborted);
 }
 
 /** The server's parts of the saved upload; `notFound` when there is none, or no longer. */
@@ -132,6 +143,8 @@ async function resume(
         sending,
       ),
     );
+    // Without s3:ListMultipartUploadParts it begins anew.
+    if (listed.kind === 'denied') return fail('notFound', 'its parts must not be listed');
     if (listed.kind !== 'ok') return listed;
     for (const { PartNumber, ETag } of listed.value.Parts ?? []) {
       if (PartNumber !== undefined && ETag !== undefined)
@@ -144,10 +157,10 @@ async function resume(
 
 async function create(
   session: S3Session,
-  { key, body, options, partBytes }: Parameters<typeof putInParts>[1],
+  { key, body, options, partBytes, form }: Parameters<typeof putInParts>[1],
 ): Promise<BackendResult<PartialUpload>> {
   const created = await session.send(
-    { effect: 'read', signal: options.signal },
+    { effect: 'read', signal: options.signal, checksums: form.checksums },
     (client, sdk, sending) =>
       client.send(
         new sdk.CreateMultipartUploadCommand({

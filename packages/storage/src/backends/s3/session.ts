@@ -4,6 +4,7 @@ import type { Clock } from '@holdfast/foundation';
 import { type BackendResult, fail, ok } from '../../backend.ts';
 import { epochMsOfDate } from '../date-header.ts';
 import { type RequestTimeout, startRequestTimeout } from '../request-timeout.ts';
+import { LeftProbes } from './left-probes.ts';
 import { classifyS3Error } from './errors.ts';
 
 /** The SDK; loaded by the first call, so that it is needed only where S3 is used. */
@@ -14,6 +15,8 @@ interface S3SendOptions {
   readonly signal: AbortSignal;
   /** Length of the body that is sent. */
   readonly bytes?: number;
+  /** `false`: the SDK adds no checksum either. Default as the client is configured. */
+  readonly checksums?: boolean;
 }
 
 type Send<Output> = (
@@ -25,7 +28,9 @@ type Send<Output> = (
 /** Sends commands of the SDK, one attempt each, with a time limit. Never rejects. */
 export class S3Session {
   readonly bucket: string;
+  readonly leftProbes: LeftProbes;
   readonly #client: S3Client;
+  readonly #clientWithoutChecksums: S3Client;
   readonly #clock: Clock;
   readonly #requestTimeoutMs: number;
   readonly #minBytesPerSecond: number;
@@ -40,7 +45,9 @@ export class S3Session {
     minBytesPerSecond: number;
   }) {
     this.#client = withOneAttempt(options.client, this.#dates);
+    this.#clientWithoutChecksums = withoutChecksums(this.#client);
     this.bucket = options.bucket;
+    this.leftProbes = new LeftProbes(options.clock);
     this.#clock = options.clock;
     this.#requestTimeoutMs = options.requestTimeoutMs;
     this.#minBytesPerSecond = options.minBytesPerSecond;
@@ -75,7 +82,8 @@ export class S3Session {
       call.signal,
     );
     try {
-      const output = await send(this.#client, sdk, { abortSignal: timeout.signal });
+      const client = call.checksums === false ? this.#clientWithoutChecksums : this.#client;
+      const output = await send(client, sdk, { abortSignal: timeout.signal });
       return ok({ output, timeout });
     } catch (error) {
       timeout.end();
@@ -138,6 +146,13 @@ function withOneAttempt(client: S3Client, dates: WeakMap<object, number>): S3Cli
   );
   const single: unknown = Object.create(client, { middlewareStack: { value: middlewareStack } });
   return isClient(single) ? single : client;
+}
+
+/** The same client, which computes a checksum only where S3 requires one. */
+function withoutChecksums(client: S3Client): S3Client {
+  const config = { ...client.config, requestChecksumCalculation: async () => 'WHEN_REQUIRED' };
+  const without: unknown = Object.create(client, { config: { value: config } });
+  return isClient(without) ? without : client;
 }
 
 function headerOf(response: unknown, name: string): string | undefined {

@@ -52,10 +52,16 @@ interface SupabaseRequest {
 }
 
 /** A response whose head has arrived, and the timeout of its body. */
-interface SupabaseResponse {
+export interface SupabaseResponse {
   readonly response: Response;
   readonly timeout: RequestTimeout;
 }
+
+/**
+ * A request that follows no redirect and belongs to no window is sent as it is. Of every other one `fetch` makes a
+ * copy, with a tee of its body, which costs a tenth of a small upload.
+ */
+const WITHOUT_COPY = { redirect: 'error', window: null } as const;
 
 /** Sends requests to one server, each with a time limit. Never rejects. */
 export class SupabaseConnection {
@@ -89,7 +95,7 @@ export class SupabaseConnection {
         method,
         headers: { ...this.#address.headers, ...asked.headers },
         signal: timeout.signal,
-        redirect: 'manual',
+        ...WITHOUT_COPY,
         ...(body !== undefined && { body: bodyInit(body) }),
         ...(isStream(body) && { duplex: 'half' }),
       });

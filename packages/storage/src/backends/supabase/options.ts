@@ -14,9 +14,24 @@ import type { SupabaseClientLike } from './connection.ts';
 
 /** Options of {@link supabaseBackend}: a supabase-js client, or the URL and a key of the project. */
 export type SupabaseBackendOptions = SupabaseBucketOptions &
-  ({ client: SupabaseClientLike } | { url: string; key: string; fetch?: typeof fetch });
+  (
+    | {
+        /** A client of `@supabase/supabase-js`, in place of `url` and `key`. */
+        client: SupabaseClientLike;
+      }
+    | {
+        /** The URL of the project. */
+        url: string;
+        /** The key that requests are made with; a service role key where policies are not to apply. */
+        key: string;
+        /** Makes the requests. Default: the global `fetch`. */
+        fetch?: typeof fetch;
+      }
+  );
 
+/** The options of `supabaseBackend` beside the client. */
 export interface SupabaseBucketOptions {
+  /** The bucket, which exists. */
   bucket: string;
   /** Default `supabase`. */
   name?: string;
@@ -28,6 +43,7 @@ export interface SupabaseBucketOptions {
   largeFromBytes?: number;
   /** Reads an object's checksum with each download, by one more request. Default true. */
   verifyDownloads?: boolean;
+  /** The source of time. Default: the system clock. */
   clock?: Clock;
 }
 

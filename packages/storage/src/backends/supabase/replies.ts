@@ -1,4 +1,4 @@
-import type { ObjectPage, ListedObject, ObjectHead } from '../../backend.ts';
+import type { ObjectDetails, ObjectPage, ListedObject, ObjectHead } from '../../backend.ts';
 import { parseMetadata } from '../../object/write-stamp.ts';
 import { isRecord } from './errors.ts';
 
@@ -8,14 +8,17 @@ export function parseInfo(key: string, value: unknown): ObjectHead | undefined {
   const size = value['size'];
   if (typeof size !== 'number') return undefined;
   const version = value['version'];
-  const contentType = value['content_type'];
-  const modifiedEpochMs = epochMsOf(value['last_modified']);
   return {
     key,
     size,
     ...(typeof version === 'string' && { version }),
-    ...(typeof contentType === 'string' && { contentType }),
-    ...(modifiedEpochMs !== undefined && { lastModifiedEpochMs: modifiedEpochMs }),
+    ...detailsOf({
+      contentType: value['content_type'],
+      cacheControl: value['cache_control'],
+      etag: value['etag'],
+      created: value['created_at'],
+      modified: value['last_modified'],
+    }),
     ...parseMetadata(value['metadata']),
   };
 }
@@ -35,15 +38,40 @@ function parseEntry(value: unknown): ListedObject[] {
   if (!isRecord(value)) return [];
   const key = typeof value['key'] === 'string' ? value['key'] : value['name'];
   if (typeof key !== 'string') return [];
-  const size = isRecord(value['metadata']) ? value['metadata']['size'] : undefined;
-  const lastModifiedEpochMs = epochMsOf(value['updated_at']);
+  const metadata = isRecord(value['metadata']) ? value['metadata'] : {};
+  const { size } = metadata;
   return [
     {
       key,
       ...(typeof size === 'number' && { size }),
-      ...(lastModifiedEpochMs !== undefined && { lastModifiedEpochMs }),
+      ...detailsOf({
+        contentType: metadata['mimetype'],
+        cacheControl: metadata['cacheControl'],
+        etag: metadata['eTag'],
+        created: value['created_at'],
+        modified: value['updated_at'],
+      }),
     },
   ];
+}
+
+function detailsOf(given: {
+  readonly contentType: unknown;
+  readonly cacheControl: unknown;
+  readonly etag: unknown;
+  readonly created: unknown;
+  readonly modified: unknown;
+}): ObjectDetails {
+  const { contentType, cacheControl, etag } = given;
+  const createdEpochMs = epochMsOf(given.created);
+  const lastModifiedEpochMs = epochMsOf(given.modified);
+  return {
+    ...(typeof contentType === 'string' && { contentType }),
+    ...(typeof cacheControl === 'string' && { cacheControl }),
+    ...(typeof etag === 'string' && { etag }),
+    ...(createdEpochMs !== undefined && { createdEpochMs }),
+    ...(lastModifiedEpochMs !== undefined && { lastModifiedEpochMs }),
+  };
 }
 
 function epochMsOf(value: unknown): number | undefined {

@@ -8,7 +8,7 @@ import {
 } from '../../backend.ts';
 import { partReader, slices } from '../../object/body.ts';
 import { stampedMetadata } from '../../object/write-stamp.ts';
-import type { SupabaseConnection } from './connection.ts';
+import type { SupabaseConnection, SupabaseResponse } from './connection.ts';
 import { isRecord } from './errors.ts';
 import { PART_BYTES } from './options.ts';
 
@@ -24,6 +24,8 @@ interface ResumableUpload {
   readonly key: string;
   readonly body: BodySource;
   readonly options: PutOptions;
+  /** Whether it may replace an object. */
+  readonly upsert: boolean;
 }
 
 const PATH = '/upload/resumable';
@@ -58,7 +60,7 @@ export async function putResumable(
         'upload-offset': String(offset),
         'content-type': 'application/offset+octet-stream',
         'content-length': String(end - offset),
-        'x-upsert': String(options.condition !== 'absent'),
+        'x-upsert': String(upload.upsert),
       },
       // `fetch` copies bytes, so the reused memory of a part is sent as a stream.
       body: body.bytes === undefined ? slices(part) : part,
@@ -104,7 +106,7 @@ async function resume(
 
 async function create(
   connection: SupabaseConnection,
-  { bucket, key, body, options }: ResumableUpload,
+  { bucket, key, body, options, upsert }: ResumableUpload,
 ): Promise<BackendResult<{ path: string; offset: number }>> {
   const metadata = {
     bucketName: bucket,
@@ -118,25 +120,58 @@ async function create(
     path: PATH,
     effect: 'read',
     signal: options.signal,
-    headers: {
-      ...TUS,
-      'upload-length': String(body.size),
-      'upload-metadata': Object.entries(metadata)
-        .map(([name, value]) => `${name} ${Buffer.from(value).toString('base64')}`)
-        .join(','),
-      'x-upsert': String(options.condition !== 'absent'),
-    },
+    headers: { ...TUS, ...uploadHeaders(metadata, body.size, upsert) },
   });
   if (answered.kind !== 'ok') return answered;
-  const { response, timeout } = answered.value;
-  await response.body?.cancel();
-  timeout.end();
-  // Behind a gateway, only the server may know the host of the location.
-  const [, path] = (response.headers.get('location') ?? '').split(`${PATH}/`);
-  if (path === undefined || path === '') return fail('transient', 'an upload without a location');
+  const path = await uploadIn(answered.value);
+  if (path === undefined) return fail('transient', 'an upload without a location');
   const saved: Saved = { upload: path, operationId: options.stamp.operationId };
   await options.progress?.save(saved);
   return ok({ path, offset: 0 });
+}
+
+function uploadHeaders(
+  metadata: Readonly<Record<string, string>>,
+  length: number,
+  upsert: boolean,
+): Record<string, string> {
+  return {
+    'upload-length': String(length),
+    'upload-metadata': Object.entries(metadata)
+      .map(([name, value]) => `${name} ${Buffer.from(value).toString('base64')}`)
+      .join(','),
+    'x-upsert': String(upsert),
+  };
+}
+
+/** The path of a new upload. Behind a gateway, only the server may know the host of the location. */
+async function uploadIn({ response, timeout }: SupabaseResponse): Promise<string | undefined> {
+  await response.body?.cancel();
+  timeout.end();
+  const [, path] = (response.headers.get('location') ?? '').split(`${PATH}/`);
+  return path === '' ? undefined : path;
+}
+
+/**
+ * Whether an object exists that must not be read: the server does not begin an upload that would create it. What it
+ * does begin is ended at once. `undefined`: it cannot be known.
+ */
+export async function probeExistence(
+  connection: SupabaseConnection,
+  { bucket, key, signal }: { bucket: string; key: string; signal: AbortSignal },
+): Promise<boolean | undefined> {
+  const begun = await connection.request({
+    method: 'POST',
+    path: PATH,
+    effect: 'read',
+    signal,
+    headers: { ...TUS, ...uploadHeaders({ bucketName: bucket, objectName: key }, 1, false) },
+  });
+  if (begun.kind === 'conflict') return true;
+  if (begun.kind !== 'ok') return undefined;
+  const upload = await uploadIn(begun.value);
+  if (upload !== undefined) await abandonUpload(connection, { upload, operationId: '' }, signal);
+  return false;
 }
 
 /** Ends an upload that will not be finished; the server would keep its parts for a day. */

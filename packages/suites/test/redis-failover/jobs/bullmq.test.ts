@@ -1,5 +1,5 @@
-import { describe, expect, test } from '@jest/globals';
-import { createQueueOn } from '@holdfast/queue';
+import { describe, expect, jest, test } from '@jest/globals';
+import { type Job, createQueueOn } from '@holdfast/queue';
 import { createBullmqBackend } from '@holdfast/queue/bullmq';
 import {
   type StoreGuarantee,
@@ -9,6 +9,9 @@ import {
 import { AOF_NO_FSYNC, openRedisFixture } from '../../../src/redis-fixture.ts';
 import { Ledger } from '../../../src/ledger.ts';
 import { TOPIC, untilDirect } from '../../../src/outage.ts';
+import { waitUntil } from '../../../src/wait-until.ts';
+
+const HOUR_MS = 3_600_000;
 
 /** BullMQ has no sequence marks and no keys, requeues stalled jobs itself, and has strict priorities. */
 const without: readonly StoreGuarantee[] = ['deduplication', 'keys', 'takeover', 'fairness'];
@@ -86,7 +89,8 @@ describe('BullMQ as a backend', () => {
       await backend.publish({ topic: TOPIC, producer: 'p', ...marks, jobs: [job] });
       const [dying, living] = [backend.subscribe(TOPIC, 300), backend.subscribe(TOPIC, 300)];
       const [taken] = await dying.fetch(1);
-      await dying.close();
+      // Its handler still runs, as far as the store knows: the lease expires.
+      await dying.close([taken?.handle ?? '']);
       let again = await living.fetch(1);
       while (again.length === 0) again = await living.fetch(1);
       expect(again).toMatchObject([{ id: 'a', handle: taken?.handle, deliveries: 2 }]);
@@ -96,6 +100,32 @@ describe('BullMQ as a backend', () => {
       await fixture.close();
     }
   });
+});
+
+test('on BullMQ, a wall clock that is set back does not delay a retry', async () => {
+  const fixture = await openRedisFixture({});
+  const epochMs = jest.spyOn(Date, 'now');
+  const queue = createQueueOn(createBullmqBackend({ redis: fixture.server }));
+  try {
+    await queue.ready();
+    const runs: unknown[] = [];
+    const handle = ({ payload, attempt }: Job): void => {
+      runs.push(payload);
+      if (attempt === 1 && payload === 'fails') throw new Error('at first');
+    };
+    queue.process(TOPIC, handle, { retryDelayMs: 600 });
+    await queue.enqueue(TOPIC, 'fails');
+    await waitUntil(async () => (await queue.inspect(TOPIC).counts()).delayed === 1);
+    // BullMQ promotes by this clock.
+    const realMs = performance.timeOrigin;
+    epochMs.mockImplementation(() => Math.round(realMs + performance.now() - HOUR_MS));
+    await waitUntil(() => runs.length === 2);
+    expect(runs).toEqual(['fails', 'fails']);
+  } finally {
+    epochMs.mockRestore();
+    await queue.close({ deadlineMs: 1_000 }).catch(() => undefined);
+    await fixture.close();
+  }
 });
 
 describe('the queue on BullMQ', () => {

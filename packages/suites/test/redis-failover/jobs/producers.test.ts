@@ -61,6 +61,8 @@ scenario(
     promise: 'two producers that drain at the same time each keep their order and lose no job',
     fault: `kill -9, start after 1.5 s, ${PRODUCERS} producers on one topic`,
     settings: AOF_ALWAYS,
+    // Until the last job of the outage is handled, one at a time, each on the disk.
+    recoveryMs: 4_000,
   },
   async (fixture) => {
     const ledgers = Array.from({ length: PRODUCERS }, () => new Ledger());

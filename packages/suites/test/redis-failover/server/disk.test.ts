@@ -5,7 +5,7 @@ import { AOF_NO_FSYNC } from '../../../src/redis-fixture.ts';
 import { Ledger } from '../../../src/ledger.ts';
 import { TOPIC, untilDirect } from '../../../src/outage.ts';
 import { scenario } from '../../../src/scenario.ts';
-import { openSmallDisk } from '../../../src/small-disk.ts';
+import { openSmallDisk } from './small-disk.ts';
 
 const FAMILY = 'redis-failover';
 const DISK_BYTES = 24 * 2 ** 20;

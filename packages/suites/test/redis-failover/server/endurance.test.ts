@@ -1,3 +1,8 @@
+/**
+ * It measures time, or what the whole process holds.
+ *
+ * @alone
+ */
 import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
 import { AOF_NO_FSYNC, openRedisFixture } from '../../../src/redis-fixture.ts';

@@ -63,6 +63,7 @@ scenario(
     promise:
       'a frozen Redis is detected within the command deadline, and jobs that it stores late are not duplicated',
     fault: 'SIGSTOP for 3 s',
+    detectionMs: COMMAND_TIMEOUT_MS,
     settings: AOF_ALWAYS,
   },
   async (fixture) => {
@@ -73,7 +74,6 @@ scenario(
       queue: { commandTimeoutMs: COMMAND_TIMEOUT_MS },
       during: showing('buffering', 'unreachable', /no answer within/u),
     });
-    expect(outcome.detectedAfterMs).toBeLessThan(COMMAND_TIMEOUT_MS * 10);
     return outcome;
   },
 );

@@ -11,6 +11,7 @@ scenario(
   {
     promise: 'a network that drops everything is detected within the command deadline',
     fault: 'black hole in both directions for 3 s',
+    detectionMs: COMMAND_TIMEOUT_MS,
     settings: AOF_ALWAYS,
   },
   async (fixture) => {
@@ -24,7 +25,6 @@ scenario(
         commandTimeoutMs: COMMAND_TIMEOUT_MS,
       },
     });
-    expect(outcome.detectedAfterMs).toBeLessThan(COMMAND_TIMEOUT_MS * 10);
     return outcome;
   },
 );

@@ -1,0 +1,2 @@
+/** Opens, accepts and never answers anything else. */
+export default () => new Promise(() => undefined);

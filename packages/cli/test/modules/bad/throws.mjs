@@ -1,0 +1,1 @@
+throw new Error('no REDIS_URL is set');

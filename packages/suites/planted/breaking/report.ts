@@ -1,0 +1,111 @@
+import type { PlantedBug } from '../planted-bug.ts';
+
+const TESTS = 'packages/report/test';
+
+export const reportBugs: readonly PlantedBug[] = [
+  {
+    name: 'a lost job is under "all passed"',
+    file: 'packages/report/src/violations.ts',
+    sound: '    renderViolations(scenarios),\n  ];',
+    broken: '  ];',
+    tests: { path: `${TESTS}/render/every-form`, name: 'lost work is never under' },
+  },
+  {
+    name: 'a reader that counts the cases of JUnit sees no lost job',
+    file: 'packages/report/src/render/junit.ts',
+    sound: '    ...passedOver(run),\n',
+    broken: '',
+    tests: { path: `${TESTS}/render/every-form`, name: 'only counts the cases' },
+  },
+  {
+    name: 'a time inside the band of noise is a regression',
+    file: 'packages/report/src/history/band.ts',
+    sound: 'if (lasting > band.lastingMs)',
+    broken: 'if (lasting > band.medianMs)',
+    tests: { path: `${TESTS}/history/compare`, name: 'within the noise' },
+  },
+  {
+    name: 'one slow run is a regression',
+    file: 'packages/report/src/history/band.ts',
+    sound: 'Math.min(newest, median(values.slice(-RECENT_RUNS)))',
+    broken: 'newest',
+    tests: { path: `${TESTS}/history/band`, name: 'a slow run is suspect' },
+  },
+  {
+    name: 'a line of the history that was cut short swallows the next one',
+    file: 'packages/report/src/history/history-file.ts',
+    sound: 'appendFileSync(path, `\\n${line}\\n`)',
+    broken: 'appendFileSync(path, `${line}\\n`)',
+    tests: { path: `${TESTS}/history/history-file`, name: 'cut short' },
+  },
+  {
+    name: 'a summary grows beyond what GitHub takes',
+    file: 'packages/report/src/render/markdown.ts',
+    sound: 'if (omitted === undefined && bytes + size <= room) {',
+    broken: 'if (omitted === undefined) {',
+    tests: { path: `${TESTS}/render/markdown`, name: 'never exceeds' },
+  },
+  {
+    name: 'the name of a failed test is markup',
+    file: 'packages/report/src/render/page/failures.ts',
+    sound: '<h3>${escapeMarkup(test.name)}</h3>',
+    broken: '<h3>${test.name}</h3>',
+    tests: { path: `${TESTS}/render/page.test`, name: 'no text of a run can add' },
+  },
+  {
+    name: 'a run of a later version is read as if it were known',
+    file: 'packages/report/src/history/read-run.ts',
+    sound: ' || version > NEWEST',
+    broken: '',
+    tests: { path: `${TESTS}/history/read-run`, name: 'of a later version' },
+  },
+  {
+    name: 'the progress gives a scenario to whichever test ends next',
+    file: 'packages/report/src/progress/progress.ts',
+    sound: 'this.#workers === 1 || (',
+    broken: 'this.#workers > 0 || (',
+    tests: { path: `${TESTS}/progress/progress.test`, name: 'is on the line of its own test' },
+  },
+  {
+    name: 'the progress calls a scenario that lost work ok',
+    file: 'packages/report/src/progress/lines.ts',
+    sound: 'lost + duplicated + outOfOrder === 0',
+    broken: 'lost + duplicated + outOfOrder >= 0',
+    tests: { path: `${TESTS}/progress/progress.test`, name: 'is on the line of its own test' },
+  },
+  {
+    name: 'the most telling scenarios run last',
+    file: 'packages/suites/src/running/sequencer.ts',
+    sound: 'rankOf(a) - rankOf(b)',
+    broken: 'rankOf(b) - rankOf(a)',
+    tests: { path: `${TESTS}/progress/progress-run`, name: 'begin first' },
+  },
+  {
+    name: 'a password of a store with a slash is in the report',
+    file: 'packages/report/src/redact.ts',
+    sound: ".replace(storeUserInfo, '$1***@')",
+    broken: ".replace(storeUserInfo, '$&')",
+    tests: { path: 'packages/report/test/redact', name: '' },
+  },
+  {
+    name: 'a record that was cut short takes the next one with it',
+    file: 'packages/report/src/record.ts',
+    sound: 'Buffer.from(`\\n${JSON.stringify(valid)}\\n`)',
+    broken: 'Buffer.from(`${JSON.stringify(valid)}\\n`)',
+    tests: { path: 'packages/report/test/record', name: 'a line cut short loses no other record' },
+  },
+  {
+    name: 'the records of a process fill the disk',
+    file: 'packages/report/src/record.ts',
+    sound: 'fstatSync(file).size + line.length > MAX_RECORDS_BYTES',
+    broken: 'fstatSync(file).size < line.length - MAX_RECORDS_BYTES',
+    tests: { path: 'packages/report/test/record', name: 'is bounded' },
+  },
+  {
+    name: 'a control character of a failure makes the JUnit report unreadable',
+    file: 'packages/report/src/render/escape.ts',
+    sound: ".replaceAll(forbidden, '\\u{FFFD}')",
+    broken: ".replaceAll(forbidden, '$&')",
+    tests: { path: 'packages/report/test/render/junit', name: 'keeps the document well-formed' },
+  },
+];
