@@ -46,6 +46,7 @@ const COPIED = [
   'jest.config.ts',
   'package.json',
   'pnpm-workspace.yaml',
+  'run.mjs',
 ];
 const LEFT_OUT = new Set(['dist', 'reports']);
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { RunReport } from '@holdfast/report';
 import { killedRedis } from '../sample.ts';
@@ -87,7 +88,8 @@ test.each([['--runInBand'], ['--maxWorkers=2']])(
     // The failure itself, with its place.
     expect(stdout).toMatch(/clocks\.test\.ts:1:\d+/);
     expect(stdout.trimEnd().split('\n').at(-1)).toBe('4 passed, 1 failed');
-    const widest = Math.max(...stdout.split('\n').map((line) => line.length));
+    const lines = stripVTControlCharacters(stdout).split('\n');
+    const widest = Math.max(...lines.map((line) => line.length));
     expect(widest).toBeLessThanOrEqual(80);
   },
   60_000,
