@@ -179,7 +179,7 @@ test.each(failures)(
       load: () => fence.load(),
       store: (timeline) => (isBroken ? fail() : fence.store(timeline)),
     };
-    const db = open([first, second, third], { fence: broken, probeTimeoutMs: 200 });
+    const db = open([first, second, third], { fence: broken, probeTimeoutMs: 1_000 });
     await db.query(WRITE);
     isBroken = true;
     const failed = nextEvent(db, 'fence-failed');
