@@ -71,6 +71,7 @@ export type {
   QueueHealth,
   QueueStats,
 } from './queue.ts';
+export { type TopicHandler, defineTopics } from './producer/define-topics.ts';
 export type { Priority } from './producer/scheduling.ts';
 export type { IoredisClient, RedisConnector, RequiredOptions } from './redis/connector.ts';
 export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';

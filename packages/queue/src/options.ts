@@ -17,9 +17,8 @@ import {
 } from '@holdfast/foundation';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { AcknowledgeLevel, EnqueueManyOptions, ProcessOptions } from './queue.ts';
-import { checkTopic } from './producer/payload.ts';
+import { topicsRule } from './producer/define-topics.ts';
 import { PRIORITIES, type Priority } from './producer/scheduling.ts';
-import { isSchema, standardSchema } from './producer/schema.ts';
 import type { TopicOptions, Topics } from './producer/topics.ts';
 import { hidingSecrets } from './redis/secrets.ts';
 import {
@@ -130,7 +129,6 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const MIB = 1_048_576;
 /** Each partition is a stream that every consumer checks once a second. */
-const MAX_PARTITIONS = 64;
 const OWNER = 'createQueueAdapter';
 
 const milliseconds = (fallback: number): OptionRule<number> =>
@@ -330,41 +328,6 @@ export function parseQueueOptions(given: QueueOptions): ResolvedQueueOptions {
     throw new InvalidOptionError(OWNER, 'prefix', tuning.prefix, permitted);
   }
   return { redis: server, fallback, tuning };
-}
-
-function topicsRule(): OptionRule<ReadonlyMap<string, TopicOptions>> {
-  const shape = {
-    schema: optional(standardSchema),
-    maxJobs: optional(integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
-    partitions: optional(integer({ min: 1, max: MAX_PARTITIONS })),
-  };
-  const permitted = 'an object of topics and their options';
-  return {
-    permitted,
-    defaultValue: () => new Map(),
-    parse(value, field, owner) {
-      if (typeof value !== 'object' || value === null) {
-        throw new InvalidOptionError(owner, field, value, permitted);
-      }
-      const entries: [string, unknown][] = Object.entries(value);
-      return new Map(
-        entries.map(([topic, given]) => {
-          const own = isSchema(given) ? { schema: given } : given;
-          const resolved = parseOptions(owner, shape, own, `${field}.${topic}`);
-          const { schema, maxJobs, partitions } = resolved;
-          checkTopic(owner, topic);
-          return [
-            topic,
-            {
-              ...(schema && { schema }),
-              ...(maxJobs !== undefined && { maxJobs }),
-              ...(partitions !== undefined && { partitions }),
-            },
-          ];
-        }),
-      );
-    },
-  };
 }
 
 function fallbackRule(): OptionRule<ResolvedQueueOptions['fallback']> {

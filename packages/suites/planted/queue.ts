@@ -363,4 +363,11 @@ export const queueBugs: readonly PlantedBug[] = [
     broken: 'return this.#leaseMs > 0 ||',
     tests: { path: 'packages/queue/test/consumer/takeovers', name: 'nobody dead' },
   },
+  {
+    name: 'topics are not checked where they are defined',
+    file: 'packages/queue/src/producer/define-topics.ts',
+    sound: "topicsRule().parse(topics, 'topics', 'defineTopics');",
+    broken: '',
+    tests: { path: 'packages/queue/test/producer/typed-topics', name: 'defineTopics refuses' },
+  },
 ];

@@ -6,6 +6,7 @@ import * as valibot from 'valibot';
 import * as zod from 'zod';
 import { createQueueOn } from '../../src/create-queue.ts';
 import { createMemoryBackend } from '../../src/memory/backend.ts';
+import { type TopicHandler, defineTopics } from '../../src/producer/define-topics.ts';
 import type { StandardSchema } from '../../src/producer/schema.ts';
 import type { Queue } from '../../src/queue.ts';
 import { openTestQueue } from '../open-queue.ts';
@@ -195,4 +196,39 @@ test('a payload that fits its topic’s schema is enqueued as it is, and an inva
   const many = [{ payload: { to: 'x', tags: [] } }, { payload: { to: 'y', tags: [1] } }];
   await expect(queue.enqueueMany('t', many)).rejects.toMatchObject(violation);
   expect(backend.applied.get('t')).toHaveLength(1);
+});
+
+test('defined topics are checked at once and frozen, and a handler of them is typed apart from its queue', async () => {
+  const topics = defineTopics({ orders: schemas.zod, emails: { schema: schemas.valibot } });
+  expect(Object.isFrozen(topics)).toBe(true);
+  let handled = (_amount: number): void => undefined;
+  const amount = new Promise<number>((resolve) => {
+    handled = resolve;
+  });
+  const handle: TopicHandler<typeof topics, 'orders'> = ({ payload }) => handled(payload.amount);
+  const check = (): TopicHandler<typeof topics, 'emails'> => {
+    // @ts-expect-error -- the output is a number
+    return ({ payload }) => void payload.amount.trim();
+  };
+  expect(check).toBeInstanceOf(Function);
+  const queue = closedAfterTest(createQueueOn(createMemoryBackend(), { topics }));
+  queue.process('orders', handle);
+  await queue.enqueue('orders', { amount: '41' });
+  expect(await amount).toBe(41);
+  // @ts-expect-error -- the input is text
+  await expect(queue.enqueue('emails', { amount: 1 })).rejects.toThrow('payload.amount');
+});
+
+test.each<[string, () => unknown, string]>([
+  // @ts-expect-error -- no topics
+  ['no topics', () => defineTopics(5), 'topics must be an object of topics and their options'],
+  // @ts-expect-error -- no options
+  ['a topic of no options', () => defineTopics({ emails: null }), 'topics.emails must be'],
+  // @ts-expect-error -- no option
+  ['an unknown option', () => defineTopics({ emails: { limit: 1 } }), 'topics.emails.limit'],
+  ['65 partitions', () => defineTopics({ emails: { partitions: 65 } }), 'but is 65'],
+  // @ts-expect-error -- no schema
+  ['a schema that is none', () => defineTopics({ emails: { schema: {} } }), 'topics.emails.schema'],
+])('defineTopics refuses %s, and names where', (_, define, said) => {
+  expect(define).toThrow(said);
 });
