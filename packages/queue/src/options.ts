@@ -128,7 +128,6 @@ export const UNLIMITED_PER_SECOND = 1_000_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const MIB = 1_048_576;
-/** Each partition is a stream that every consumer checks once a second. */
 const OWNER = 'createQueueAdapter';
 
 const milliseconds = (fallback: number): OptionRule<number> =>

@@ -10,6 +10,7 @@ import { checkTopic } from './payload.ts';
 import { isSchema, standardSchema } from './schema.ts';
 import type { PayloadOutput, TopicOptions, Topics } from './topics.ts';
 
+/** Each partition is a stream that every consumer checks once a second. */
 const MAX_PARTITIONS = 64;
 
 /** The handler of one of the topics: `TopicHandler<typeof topics, 'emails'>`. */

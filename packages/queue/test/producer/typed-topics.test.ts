@@ -201,11 +201,8 @@ test('a payload that fits its topic’s schema is enqueued as it is, and an inva
 test('defined topics are checked at once and frozen, and a handler of them is typed apart from its queue', async () => {
   const topics = defineTopics({ orders: schemas.zod, emails: { schema: schemas.valibot } });
   expect(Object.isFrozen(topics)).toBe(true);
-  let handled = (_amount: number): void => undefined;
-  const amount = new Promise<number>((resolve) => {
-    handled = resolve;
-  });
-  const handle: TopicHandler<typeof topics, 'orders'> = ({ payload }) => handled(payload.amount);
+  const { promise: amount, resolve } = Promise.withResolvers<number>();
+  const handle: TopicHandler<typeof topics, 'orders'> = ({ payload }) => resolve(payload.amount);
   const check = (): TopicHandler<typeof topics, 'emails'> => {
     // @ts-expect-error -- the output is a number
     return ({ payload }) => void payload.amount.trim();
