@@ -26,8 +26,8 @@ export interface CacheServer {
   /** Opens connected caches with a namespace of their own, unless one is given. */
   open<T = string>(count: number, options?: NodeOptions): Promise<FleetNode<T>[]>;
   pair<T = string>(options?: NodeOptions): Promise<[FleetNode<T>, FleetNode<T>]>;
-  /** Closes the caches that were opened since. */
-  closeNodes(): Promise<void>;
+  /** Closes the caches that were opened since, and leaves a Redis without data and without a bound, for the next test. */
+  empty(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -82,13 +82,17 @@ export async function openCacheServer(defaults: TierOptions = {}): Promise<Cache
     redis,
     mode: stage.mode,
     admin,
-    closeNodes,
     open,
     async pair<T>(options?: NodeOptions) {
       const [first, second] = await open<T>(2, options);
       if (first === undefined || second === undefined)
         throw new TypeError('two caches were to open');
       return [first, second];
+    },
+    async empty() {
+      await closeNodes();
+      await admin.config('SET', 'maxmemory', '0');
+      await admin.flushall();
     },
     async close() {
       await closeNodes();

@@ -28,11 +28,7 @@ let server: CacheServer;
 beforeAll(async () => {
   server = await openCacheServer();
 }, STAGE_OPEN_TIMEOUT_MS);
-afterEach(async () => {
-  await server.closeNodes();
-  await server.admin.config('SET', 'maxmemory', '0');
-  await server.admin.flushall();
-});
+afterEach(() => server.empty());
 afterAll(() => server.close());
 
 interface Fault {

@@ -16,10 +16,7 @@ let server: CacheServer;
 beforeAll(async () => {
   server = await openCacheServer();
 }, STAGE_OPEN_TIMEOUT_MS);
-afterEach(async () => {
-  await server.closeNodes();
-  await server.admin.flushall();
-});
+afterEach(() => server.empty());
 afterAll(() => server.close());
 
 /** Freezes Redis while the loads of the keys end, each with its time, and thaws it. */

@@ -9,17 +9,11 @@ import {
 } from '../../src/cache/fleet.ts';
 import { waitUntil } from '../../src/wait-until.ts';
 
-/** Twice what the README promises: 150 ms, 5 ms and 400 ms. */
-
 let server: CacheServer;
 beforeAll(async () => {
   server = await openCacheServer(PATIENT);
 }, STAGE_OPEN_TIMEOUT_MS);
-afterEach(async () => {
-  await server.closeNodes();
-  await server.admin.config('SET', 'maxmemory', '0');
-  await server.admin.flushall();
-});
+afterEach(() => server.empty());
 afterAll(() => server.close());
 
 test('after FLUSHALL, memory is dropped and nothing from before it is stored', async () => {

@@ -10,7 +10,6 @@ import {
 } from '../../src/cache/fleet.ts';
 import { waitUntil } from '../../src/wait-until.ts';
 
-/** Twice what the README promises: 150 ms, 5 ms and 400 ms. */
 /** A test waits no longer for what has to come in half a second. */
 const GIVEN_UP_MS = 15_000;
 
@@ -18,11 +17,7 @@ let server: CacheServer;
 beforeAll(async () => {
   server = await openCacheServer(PATIENT);
 }, STAGE_OPEN_TIMEOUT_MS);
-afterEach(async () => {
-  await server.closeNodes();
-  await server.admin.config('SET', 'maxmemory', '0');
-  await server.admin.flushall();
-});
+afterEach(() => server.empty());
 afterAll(() => server.close());
 
 test('what was invalidated while Redis was away is not read from it before Redis knows', async () => {

@@ -18,10 +18,7 @@ let server: CacheServer;
 beforeAll(async () => {
   server = await openCacheServer(PATIENT);
 }, STAGE_OPEN_TIMEOUT_MS);
-afterEach(async () => {
-  await server.closeNodes();
-  await server.admin.flushall();
-});
+afterEach(() => server.empty());
 afterAll(() => server.close());
 
 const never = (): never => {

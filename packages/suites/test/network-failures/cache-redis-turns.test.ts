@@ -14,10 +14,7 @@ let server: CacheServer;
 beforeAll(async () => {
   server = await openCacheServer(PATIENT);
 }, STAGE_OPEN_TIMEOUT_MS);
-afterEach(async () => {
-  await server.closeNodes();
-  await server.admin.flushall();
-});
+afterEach(() => server.empty());
 afterAll(() => server.close());
 
 test('250 callers of a cold key in each of four caches are one call of the source', async () => {
