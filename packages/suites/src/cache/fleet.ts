@@ -118,7 +118,7 @@ export async function timed<T>(work: () => Promise<T>): Promise<{ value: T; took
 }
 
 /** A test waits no longer for what has to come in half a second. */
-const GIVEN_UP_MS = 15_000;
+export const GIVEN_UP_MS = 15_000;
 
 /** Asks until the cache no longer says that its old answer is good; how long that took. */
 export async function unmarkedMs(cache: TieredCache<string>, old: string): Promise<number> {

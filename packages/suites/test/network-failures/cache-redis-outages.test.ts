@@ -6,6 +6,7 @@ import { STAGE_OPEN_TIMEOUT_MS } from '@holdfast/stage';
 import { Redis } from 'ioredis';
 import { inspect } from 'node:util';
 import {
+  GIVEN_UP_MS,
   PATIENT,
   type CacheServer,
   openCacheServer,
@@ -19,8 +20,6 @@ import { waitUntil } from '../../src/wait-until.ts';
 /** Twice the 150 ms that the README promises; below, twice its 5 ms. */
 const COLD_WHILE_FROZEN_MS = 300;
 const COLD_WHILE_DEAD_MS = 10;
-/** A test waits no longer for what has to come in half a second. */
-const GIVEN_UP_MS = 15_000;
 /** How long a command may wait for Redis; a tenth of it is late. */
 const LONG_MS = 10_000;
 /** As it is by default. */

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
 import { STAGE_OPEN_TIMEOUT_MS } from '@holdfast/stage';
 import {
+  GIVEN_UP_MS,
   PATIENT,
   type CacheServer,
   openCacheServer,
@@ -9,9 +10,6 @@ import {
   untilLost,
 } from '../../src/cache/fleet.ts';
 import { waitUntil } from '../../src/wait-until.ts';
-
-/** A test waits no longer for what has to come in half a second. */
-const GIVEN_UP_MS = 15_000;
 
 let server: CacheServer;
 beforeAll(async () => {
