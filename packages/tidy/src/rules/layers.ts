@@ -16,7 +16,8 @@ const layers: readonly (readonly string[])[] = [
   ['resilience', 'journal'],
   ['network'],
   ['cache', 'queue', 'storage', 'database'],
-  ['catalog'],
+  ['operations'],
+  ['catalog', 'atlas', 'publisher'],
 ];
 
 /** The packages for testing, and the packages that each may import. No production package may import them. */
