@@ -37,13 +37,15 @@ export class CatalogServerError extends CatalogApiError {
   }
 }
 
-/** 429 again and again, or with a pause that is longer than permitted. */
+/** 429 again and again, or a pause until the limit is renewed that is longer than permitted. */
 export class CatalogRateLimitedError extends CatalogApiError {
   readonly code = 'CATALOG_API_RATE_LIMITED';
   declare readonly retryAfterMs: number;
 
   constructor(path: string, retryAfterMs: number, refusals: number) {
-    super(path, `was answered 429 ${refusals} times; retry in ${retryAfterMs} ms`, {
+    const seen =
+      refusals === 0 ? 'has used up the rate limit' : `was answered 429 ${refusals} times`;
+    super(path, `${seen}; retry in ${retryAfterMs} ms`, {
       status: 429,
       retryable: true,
       retryAfterMs,

@@ -101,6 +101,7 @@ export class Requests {
   async #send(path: string, signal: AbortSignal): Promise<ApiResponse> {
     const { clock, timeoutMs } = this.#deps.settings;
     const permit = await this.#pacer.acquire(signal);
+    if ('forMs' in permit) throw new CatalogRateLimitedError(path, Math.ceil(permit.forMs), 0);
     this.counts.requests += 1;
     let response: Response | undefined;
     try {

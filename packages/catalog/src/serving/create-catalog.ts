@@ -2,6 +2,7 @@ import {
   InvalidOptionError,
   type Emitter,
   type Subscribe,
+  abortable,
   createEmitter,
   errorChain,
   nextEvent,
@@ -12,7 +13,7 @@ import {
 import type { AnswerOrigin, CatalogQuery } from '../catalog.ts';
 import { parseQuery } from '../search/query/parse-query.ts';
 import type { SyncOptions, SyncOutcome } from '../sync/catalog-sync.ts';
-import { CatalogClosedError, CatalogTierTimeoutError } from './errors.ts';
+import { CatalogClosedError, CatalogTierTimeoutError, CatalogUnavailableError } from './errors.ts';
 import { Ladder } from './ladder.ts';
 import { type LoadTier, createLoads } from './load-generation.ts';
 import { Memory } from './memory.ts';
@@ -105,14 +106,25 @@ class ServedCatalog implements Catalog {
   async get(name: string, { signal }: CatalogCallOptions = {}): Promise<BundleAnswer> {
     this.#checkOpen(signal);
     await this.#awaitFirst(signal);
-    const held = this.#memory.served;
-    const origin = this.#origin();
     const closing = this.#closing.signal;
     const limit = signal === undefined ? closing : AbortSignal.any([signal, closing]);
+    try {
+      return await this.#read(name, limit);
+    } catch (error) {
+      // Places keep few generations: this one may be gone from all of them, while a newer one was published.
+      const isGone = error instanceof CatalogUnavailableError;
+      if (!isGone || !(await abortable(this.#poll(), limit))) throw error;
+      return this.#read(name, limit);
+    }
+  }
+
+  #read(name: string, signal: AbortSignal): Promise<BundleAnswer> {
+    const held = this.#memory.served;
+    const origin = this.#origin();
     return this.#memory.holder.read(async ({ index }) => {
       const row = index.find(name);
       if (row === undefined || held === undefined) return { bundle: undefined, origin };
-      const { bundle, source } = await held.documents.read(row, origin.source, limit);
+      const { bundle, source } = await held.documents.read(row, origin.source, signal);
       return { bundle, origin: { ...origin, source } };
     });
   }

@@ -179,6 +179,27 @@ test.each([
   expect(api.calls).toHaveLength(requests);
 });
 
+test('a limit that is used up for an hour is an error at once, and it goes on after that hour', async () => {
+  const hourMs = 3_600_000;
+  const { clock, api, client } = open({
+    groups: { g: rows(4_000) },
+    limit: { ...SECOND, windowMs: hourMs },
+    latencyMs: () => 30,
+  });
+  const startedMs = clock.now();
+  await clock.settle(collect(client));
+  const again = await clock.settle(client.listGroups().catch((error: unknown) => error));
+  expect(again).toBeInstanceOf(CatalogRateLimitedError);
+  expect(String(again)).toContain('has used up the rate limit; retry in 3');
+  expect(clock.now() - startedMs).toBeLessThan(5_000);
+  expect([api.calls.length, api.refused]).toEqual([10, 0]);
+  await clock.advance(hourMs);
+  await expect(clock.settle(client.listGroups())).resolves.toEqual([
+    expect.objectContaining({ name: 'g' }),
+  ]);
+  expect(api.refused).toBe(0);
+});
+
 test('no timer is left when all is fetched, and an abort ends the wait for the next window', async () => {
   const { clock, api, client } = open({ groups: { g: rows(5_000) }, limit: SECOND });
   await clock.settle(collect(client));

@@ -64,16 +64,25 @@ test('a tier that hangs costs one deadline a second, not each document', async (
 test('a document of another generation is never handed out', async () => {
   const { clock, catalog, cache, database, backup } = await openServed();
   const other = generationOf(2, clock.epochMs());
-  Object.assign(cache, { state: 'refused' });
-  await clock.settle(catalog.get(names[0] ?? ''));
-  Object.assign(cache, { state: 'ok', published: other });
-  Object.assign(database, { state: 'refused' });
+  for (const place of [cache, database]) Object.assign(place, { state: 'refused' });
   Object.assign(backup, { published: other });
   const error = await clock.settle(catalog.get(names[1] ?? '')).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(CatalogUnavailableError);
   expect(String(error)).toMatch(
     /no document of "esim_1_1_V2" of generation 1 .*generation 2, not 1/,
   );
+  await clock.settle(catalog.close());
+});
+
+test('a bundle whose generation is gone from every place is read from the newer one', async () => {
+  const { clock, catalog, cache, database, backup } = await openServed();
+  const newest = generationOf(3, clock.epochMs());
+  for (const place of [cache, database, backup]) Object.assign(place, { published: newest });
+  // What was opened of the first generation is gone with it.
+  Object.assign(cache, { state: 'refused' });
+  const { bundle, origin } = await clock.settle(catalog.get(names[1] ?? ''));
+  expect(origin.generation).toBe(3);
+  expect(bundle).toEqual(newest.bundles[1]);
   await clock.settle(catalog.close());
 });
 

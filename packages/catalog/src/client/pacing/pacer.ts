@@ -7,8 +7,13 @@ export interface Permit {
   settle(response?: Pick<Response, 'headers' | 'status'>): void;
 }
 
+/** Nothing is left of the limit for longer than a request may wait. */
+export interface UsedUp {
+  readonly forMs: number;
+}
+
 interface Waiting {
-  readonly grant: (permit: Permit) => void;
+  readonly grant: (answer: Permit | UsedUp) => void;
   isGone: boolean;
 }
 
@@ -17,6 +22,7 @@ export class Pacer {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #maxInFlight: number;
+  readonly #maxPauseMs: number;
   readonly #window: RateWindow;
   readonly #waiting: Waiting[] = [];
   #inFlight = 0;
@@ -27,21 +33,24 @@ export class Pacer {
     clock,
     random,
     maxInFlight,
+    maxPauseMs,
   }: {
     clock: Clock;
     random: Random;
     maxInFlight: number;
+    maxPauseMs: number;
   }) {
     this.#clock = clock;
     this.#random = random;
     this.#maxInFlight = maxInFlight;
+    this.#maxPauseMs = maxPauseMs;
     this.#window = new RateWindow(clock);
   }
 
   /** Rejects with the signal's own reason. */
-  async acquire(signal: AbortSignal): Promise<Permit> {
+  async acquire(signal: AbortSignal): Promise<Permit | UsedUp> {
     signal.throwIfAborted();
-    const { promise, resolve } = Promise.withResolvers<Permit>();
+    const { promise, resolve } = Promise.withResolvers<Permit | UsedUp>();
     const waiting: Waiting = { grant: resolve, isGone: false };
     this.#waiting.push(waiting);
     this.#pump();
@@ -50,7 +59,7 @@ export class Pacer {
     } catch (error) {
       waiting.isGone = true;
       // It may have been granted just before.
-      void promise.then((permit) => permit.settle());
+      void promise.then((answer) => 'settle' in answer && answer.settle());
       this.#pump();
       throw error;
     }
@@ -74,9 +83,12 @@ export class Pacer {
       if (!next.isGone) {
         const nowMs = this.#clock.now();
         if (nowMs < this.#pausedUntilMs) return this.#wakeAt(this.#pausedUntilMs);
-        if (this.#inFlight >= this.#maxInFlight) return;
-        if (!this.#window.canSend(this.#inFlight)) return this.#wakeAt(this.#window.endsAtMs);
-        next.grant(this.#permit());
+        const forMs = this.#window.usedUpForMs;
+        if (forMs <= this.#maxPauseMs) {
+          if (this.#inFlight >= this.#maxInFlight) return;
+          if (!this.#window.canSend(this.#inFlight)) return this.#wakeAt(this.#window.endsAtMs);
+        }
+        next.grant(forMs <= this.#maxPauseMs ? this.#permit() : { forMs });
       }
       this.#waiting.shift();
     }

@@ -61,6 +61,8 @@ export class RateWindow {
   #rolledAtMs = -Infinity;
   /** No response has told of the window that began at `rolledAtMs`. */
   #isFresh = false;
+  /** In monotonic time, as the server tells it; only where it tells its own time too. */
+  #isUsedUpUntilMs = -Infinity;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -69,6 +71,11 @@ export class RateWindow {
   /** When the next window begins, in monotonic time; `Infinity` before the first response. */
   get endsAtMs(): number {
     return this.#endsAtMs;
+  }
+
+  /** For how long nothing is left of the limit, as the last response told; 0 where it does not tell. */
+  get usedUpForMs(): number {
+    return Math.max(0, this.#isUsedUpUntilMs - this.#clock.now());
   }
 
   /** Whether one more request may be sent, with `inFlight` of which it is not known whether they are counted. */
@@ -111,6 +118,10 @@ export class RateWindow {
     this.#limit = Math.max(1, limit);
     this.#cost = Math.min(Math.max(0, cost), this.#limit);
     const isSame = resetMs === this.#resetMs;
+    if (!isSame) this.#isUsedUpUntilMs = -Infinity;
+    if (remaining < this.#cost && dateMs !== undefined) {
+      this.#isUsedUpUntilMs = nowMs + resetMs - dateMs;
+    }
     this.#learnLength(resetMs, sentMs, dateMs);
     this.#learnLead(resetMs, sentMs, nowMs);
     // The response is late: its window has ended.
