@@ -194,9 +194,7 @@ test('a limit that is used up for an hour is an error at once, and it goes on af
   expect(clock.now() - startedMs).toBeLessThan(5_000);
   expect([api.calls.length, api.refused]).toEqual([10, 0]);
   await clock.advance(hourMs);
-  await expect(clock.settle(client.listGroups())).resolves.toEqual([
-    expect.objectContaining({ name: 'g' }),
-  ]);
+  await expect(clock.settle(client.listGroups())).resolves.toEqual(['g']);
   expect(api.refused).toBe(0);
 });
 
