@@ -54,13 +54,15 @@ export function sampleProcess(
 /** What has grown by more than its bound between the first third of the samples and the last. */
 export function growth(samples: readonly ProcessSample[]): string[] {
   const third = Math.max(1, Math.floor(samples.length / 3));
-  const least = (of: readonly ProcessSample[], name: keyof ProcessSample): number =>
-    Math.min(...of.map((sample) => sample[name]));
+  const median = (of: readonly ProcessSample[], name: keyof ProcessSample): number =>
+    of.map((sample) => sample[name]).toSorted((one, other) => one - other)[
+      Math.floor(of.length / 2)
+    ] ?? 0;
   const names = Object.keys(bounds).filter((name): name is keyof ProcessSample => name in bounds);
   return names.flatMap((name) => {
-    // The least of each: what a moment adds is no growth.
-    const before = least(samples.slice(0, third), name);
-    const after = least(samples.slice(-third), name);
+    // The median of each: neither what a moment adds nor what it takes away is growth. Idle connections come and go.
+    const before = median(samples.slice(0, third), name);
+    const after = median(samples.slice(-third), name);
     return after - before > bounds[name] ? [`${name}: ${before} at first, ${after} at last`] : [];
   });
 }

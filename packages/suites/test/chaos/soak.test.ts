@@ -84,7 +84,9 @@ test('what grows is noticed, and what only moves is not', () => {
     descriptors: sample.descriptors + round * 5,
   });
   const samples = Array.from({ length: 9 }, (_, round) => at(round));
-  expect(growth(samples)).toEqual(['descriptors: 40 at first, 70 at last']);
+  expect(growth(samples)).toEqual(['descriptors: 45 at first, 75 at last']);
+  const moment = samples.map((one, round) => ({ ...one, descriptors: round === 2 ? 10 : 40 }));
+  expect(growth(moment)).toEqual([]);
   expect(growth(samples.map((one) => Object.assign(one, { descriptors: 40 })))).toEqual([]);
   expect(growth([sample, { ...sample, unsettled: 1 }])).toEqual([
     'unsettled: 0 at first, 1 at last',
