@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
-import { systemClock } from '@holdfast/foundation';
+import { propertyOf, systemClock } from '@holdfast/foundation';
 import { type FileSystem, nodeFileSystem } from '@holdfast/journal';
 import { type MemoryBackend, createMemoryBackend } from '../../src/backends/memory.ts';
 import { createStorage } from '../../src/create-storage.ts';
@@ -89,6 +89,22 @@ const codeOf = (write: Promise<unknown>): Promise<unknown> =>
     (error: { code: string; outcome: string }) => `${error.code} ${error.outcome}`,
   );
 
+/** Uploads to a disk that works: that of a busy machine may itself be late, which is refused and passes. */
+async function uploadOnceInTime(
+  storage: Storage,
+  key: string,
+  body: string | Buffer,
+): Promise<unknown> {
+  while (true) {
+    try {
+      return await storage.upload(key, body);
+    } catch (error) {
+      if (propertyOf(error, 'code') !== 'JOURNAL_STALLED') throw error;
+      await until(() => storage.health().level === 'healthy');
+    }
+  }
+}
+
 /** Begins a time that a timer of this process measures, so that a busy machine slows both; tells whether it is over. */
 function timeLimit(ms: number): () => boolean {
   let isOver = false;
@@ -117,8 +133,8 @@ test('a disk that hangs: writes of every kind and size are refused in time, heal
   expect(Buffer.from(await (await storage.download('before')).bytes()).toString()).toBe('x');
   disk('works');
   await until(() => storage.health().level === 'healthy');
-  await storage.upload('large', LARGE);
-  await storage.upload('small', 'y');
+  await uploadOnceInTime(storage, 'large', LARGE);
+  await uploadOnceInTime(storage, 'small', 'y');
   expect([...primary.objects.keys()].toSorted()).toEqual(['before', 'large', 'small']);
   expect(await storage.flush({ deadlineMs: 2_000 })).toBe(0);
 });
@@ -166,7 +182,7 @@ test.each(['EROFS', 'ENOSPC', 'EACCES', 'ENOENT'])(
     expect(storage.health()).toMatchObject({ level: 'critical', journalFailure: {} });
     disk('works');
     await until(() => storage.health().level === 'healthy');
-    expect(await storage.upload('k', 'x')).toMatchObject({ stored: 'primary' });
+    expect(await uploadOnceInTime(storage, 'k', 'x')).toMatchObject({ stored: 'primary' });
   },
 );
 
@@ -177,7 +193,7 @@ test('a disk that hangs at the start refuses in time, again and again, and is us
   }
   disk('works');
   await until(() => storage.health().level === 'healthy');
-  expect(await storage.upload('k', 'x')).toMatchObject({ stored: 'primary' });
+  expect(await uploadOnceInTime(storage, 'k', 'x')).toMatchObject({ stored: 'primary' });
 });
 
 test('the error of a body that cannot be read is the caller’s own', async () => {
