@@ -48,3 +48,20 @@ export {
   serveHealth,
 } from './health/server/probe-server.ts';
 export { type HealthSource, type LeveledHealth, checkOf } from './health/sources.ts';
+
+export { RateStoreError } from './limiter/errors.ts';
+export type {
+  ConsumeOptions,
+  CountedBy,
+  CountedReply,
+  DistributedRateLimiter,
+  DistributedRateLimiterEvents,
+  DistributedRateLimiterStats,
+  Rate,
+  RateLimitOutcome,
+  RateReply,
+  RateRequest,
+  RateStore,
+} from './limiter/rate-limiter.ts';
+export type { DistributedRateLimiterOptions } from './limiter/limiter-options.ts';
+export { createDistributedRateLimiter } from './limiter/create-rate-limiter.ts';
