@@ -44,3 +44,50 @@ export {
   type RuleEvaluator,
   createRuleEvaluator,
 } from './alerts/rules/rules.ts';
+export {
+  type Closing,
+  type Drain,
+  type DrainOptions,
+  type DrainResult,
+  type DrainStep,
+  type DrainStepResult,
+  closingServer,
+  createDrain,
+} from './health/drain.ts';
+export {
+  DrainStepTimeoutError,
+  HealthCheckTimeoutError,
+  ProbeServerError,
+} from './health/errors.ts';
+export {
+  type HealthHandler,
+  type IndicatorResult,
+  healthHandler,
+  healthIndicators,
+  healthMiddleware,
+  healthPlugin,
+} from './health/adapters.ts';
+export type {
+  ComponentGroup,
+  ComponentReport,
+  ComponentState,
+  Health,
+  HealthCheck,
+  HealthComponent,
+  HealthEvents,
+  HealthFleet,
+  HealthPhase,
+  HealthReport,
+  HealthStats,
+  HealthStatus,
+  ProbeAnswer,
+  ProbeName,
+} from './health/health.ts';
+export type { HealthOptions } from './health/health-options.ts';
+export { createHealth } from './health/create-health.ts';
+export {
+  type ProbeServer,
+  type ProbeServerOptions,
+  serveHealth,
+} from './health/server/probe-server.ts';
+export { type HealthSource, type LeveledHealth, checkOf } from './health/sources.ts';
