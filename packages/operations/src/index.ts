@@ -91,3 +91,22 @@ export {
   serveHealth,
 } from './health/server/probe-server.ts';
 export { type HealthSource, type LeveledHealth, checkOf } from './health/sources.ts';
+
+// Healing.
+export {
+  type AnomalyDetector,
+  type AnomalyOptions,
+  type AnomalyReading,
+  createAnomalyDetector,
+} from './healing/anomaly.ts';
+export { HealerClosedError, HealingTimeoutError } from './healing/errors.ts';
+export { createHealer } from './healing/healer.ts';
+export type {
+  Healer,
+  HealerEvents,
+  HealerStats,
+  HealingEscalation,
+  HealingReason,
+  HealingSignal,
+} from './healing/healing.ts';
+export type { HealerOptions, HealingPolicy } from './healing/options.ts';
