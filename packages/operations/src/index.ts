@@ -110,3 +110,32 @@ export type {
   HealingSignal,
 } from './healing/healing.ts';
 export type { HealerOptions, HealingPolicy } from './healing/options.ts';
+
+// Failover.
+export { FailoverTimeoutError, FencedError, RouteExpiredError } from './failover/errors.ts';
+export type {
+  FailoverCallOptions,
+  FailoverEvents,
+  FailoverManager,
+  FailoverMember,
+  FailoverReason,
+  FailoverStep,
+  LeaseStore,
+  MemberStatus,
+  Route,
+  ServiceDiscovery,
+} from './failover/failover.ts';
+export { createFailoverManager } from './failover/manager.ts';
+export { createMemoryDiscovery, createMemoryLeaseStore } from './failover/memory.ts';
+export type { FailoverOptions } from './failover/options.ts';
+export {
+  type PostgresMember,
+  type PostgresQuery,
+  assertPostgresEpoch,
+  postgresMember,
+} from './failover/postgres.ts';
+export {
+  type RouteFollower,
+  type RouteFollowerOptions,
+  followRoute,
+} from './failover/route-follower.ts';
