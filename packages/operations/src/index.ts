@@ -1,6 +1,49 @@
 /** The service as a whole: watched, degraded, healed, scaled, backed up and recovered. */
 export type { DurableRunner } from './durable/durable.ts';
 
+// Alerts.
+export {
+  type AlertChannel,
+  type AlertExplanation,
+  type AlertIncident,
+  type AlertLevel,
+  type AlertManager,
+  type AlertManagerEvents,
+  type AlertManagerStats,
+  type AlertMatcher,
+  type AlertNotification,
+  type AlertReason,
+  type AlertReceipt,
+  type AlertSignal,
+  type InhibitionRule,
+  type NotificationKind,
+  type Silence,
+} from './alerts/alerts.ts';
+export { createAlertManager } from './alerts/alert-manager.ts';
+export {
+  type PagerDutyChannelOptions,
+  type SlackChannelOptions,
+  type SmsChannelOptions,
+  type WebhookChannelOptions,
+  pagerDutyChannel,
+  slackChannel,
+  smsChannel,
+  webhookChannel,
+} from './alerts/channels/channels.ts';
+export { type AlertFetch } from './alerts/channels/http-post.ts';
+export { AlertChannelError, AlertChannelTimeoutError, AlertsClosedError } from './alerts/errors.ts';
+export {
+  type AlertEscalationOptions,
+  type AlertLevelOptions,
+  type AlertManagerOptions,
+} from './alerts/options.ts';
+export { alertmanagerConfig, prometheusRules } from './alerts/rules/export-rules.ts';
+export {
+  type AlertRule,
+  type MetricSample,
+  type RuleEvaluator,
+  createRuleEvaluator,
+} from './alerts/rules/rules.ts';
 export {
   type Closing,
   type Drain,
@@ -93,3 +136,50 @@ export type {
 export type { LoadShedderOptions } from './shedding/shedder-options.ts';
 export { createLoadShedder } from './shedding/create-load-shedder.ts';
 export { type Watermark, descriptorShare, diskShare, memoryShare } from './shedding/watermarks.ts';
+// Healing.
+export {
+  type AnomalyDetector,
+  type AnomalyOptions,
+  type AnomalyReading,
+  createAnomalyDetector,
+} from './healing/anomaly.ts';
+export { HealerClosedError, HealingTimeoutError } from './healing/errors.ts';
+export { createHealer } from './healing/healer.ts';
+export type {
+  Healer,
+  HealerEvents,
+  HealerStats,
+  HealingEscalation,
+  HealingReason,
+  HealingSignal,
+} from './healing/healing.ts';
+export type { HealerOptions, HealingPolicy } from './healing/options.ts';
+
+// Failover.
+export { FailoverTimeoutError, FencedError, RouteExpiredError } from './failover/errors.ts';
+export type {
+  FailoverCallOptions,
+  FailoverEvents,
+  FailoverManager,
+  FailoverMember,
+  FailoverReason,
+  FailoverStep,
+  LeaseStore,
+  MemberStatus,
+  Route,
+  ServiceDiscovery,
+} from './failover/failover.ts';
+export { createFailoverManager } from './failover/manager.ts';
+export { createMemoryDiscovery, createMemoryLeaseStore } from './failover/memory.ts';
+export type { FailoverOptions } from './failover/options.ts';
+export {
+  type PostgresMember,
+  type PostgresQuery,
+  assertPostgresEpoch,
+  postgresMember,
+} from './failover/postgres.ts';
+export {
+  type RouteFollower,
+  type RouteFollowerOptions,
+  followRoute,
+} from './failover/route-follower.ts';
