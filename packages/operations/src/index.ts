@@ -32,3 +32,16 @@ export {
   createMemoryRunner,
 } from './durable/memory/memory-runner.ts';
 export { MemoryRunStore } from './durable/memory/run-store.ts';
+export {
+  type DisasterOutcome,
+  type DisasterPlanOptions,
+  type SiteAction,
+  type SiteRoute,
+  disasterPlan,
+} from './continuity/disaster-plan.ts';
+export { NotSteadyError, StandbyBehindError } from './continuity/errors.ts';
+export {
+  type DisasterTestOptions,
+  type DisasterTestReport,
+  testDisasterRecovery,
+} from './continuity/test-disaster-recovery.ts';
