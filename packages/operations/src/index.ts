@@ -1,2 +1,33 @@
 /** The service as a whole: watched, degraded, healed, scaled, backed up and recovered. */
-export type { DurableRunner } from './durable/durable.ts';
+export type {
+  Durable,
+  DurableRunner,
+  RunContext,
+  RunFunction,
+  RunFunctions,
+  RunState,
+  RunSummary,
+  RunnerCallOptions,
+  StepContext,
+  StepOptions,
+} from './durable/durable.ts';
+export {
+  NotDurableError,
+  RunCancelledError,
+  RunConflictError,
+  RunFailedError,
+  RunInterruptedError,
+  RunnerClosedError,
+  StepConflictError,
+  StepFailedError,
+  StepTimeoutError,
+  UnknownRunError,
+  UnknownRunFunctionError,
+} from './durable/errors.ts';
+export type { StoredError } from './durable/stored-error.ts';
+export {
+  type MemoryRunner,
+  type MemoryRunnerOptions,
+  createMemoryRunner,
+} from './durable/memory/memory-runner.ts';
+export { MemoryRunStore } from './durable/memory/run-store.ts';

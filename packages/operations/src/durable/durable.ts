@@ -26,7 +26,9 @@ export interface RunContext {
   /**
    * Runs the function once and stores what it returns. An error it throws is stored too, unless the run was interrupted.
    *
-   * @throws {StepConflictError} if the name was used before in this run for another step.
+   * @throws {StepFailedError} with what is stored of the step's error: the same in the first process and in a later one.
+   * @throws {StepConflictError} if the name was used before in this run for another step or sleep.
+   * @throws {RunInterruptedError} if the run is no longer this process's: let it pass.
    */
   step<Value extends Durable>(
     name: string,
@@ -35,7 +37,7 @@ export interface RunContext {
   ): Promise<Value>;
   /** Waits until that long after this call was first reached, over restarts too. */
   sleep(name: string, delayMs: number): Promise<void>;
-  /** Waits for a message by `send`, which may come before; `undefined` after the timeout. */
+  /** Waits for the next message by `send`, which may come before; `undefined` after the timeout. */
   receive(topic: string, options: { readonly timeoutMs: number }): Promise<Durable | undefined>;
 }
 
@@ -120,9 +122,17 @@ export interface DurableRunner<
    * @throws {UnknownRunError} if there is none.
    */
   result(runId: string, options?: RunnerCallOptions): Promise<Durable>;
-  /** Gives a run a message, which it takes by `receive`; stored before this settles. */
+  /**
+   * Gives a run a message, which it takes by `receive`; stored before this settles.
+   *
+   * @throws {UnknownRunError} if there is none.
+   */
   send(runId: string, topic: string, message: Durable, options?: RunnerCallOptions): Promise<void>;
-  /** Stops a run before its next step; a step that runs is aborted where it runs. `false` if it had ended. */
+  /**
+   * Stops a run before its next step; a step that runs is aborted where it runs. `false` if it had ended.
+   *
+   * @throws {UnknownRunError} if there is none.
+   */
   cancel(runId: string, options?: RunnerCallOptions): Promise<boolean>;
   /** The newest runs first, 100 by default. */
   list(
