@@ -117,7 +117,10 @@ function warningsOf({ stdout, stderr }: ProcessResult): readonly BuildWarning[] 
     .map((line) => ({ text: line.trim() }));
 }
 
-function buildVariables({ env = {}, maxHeapMib = MAX_HEAP_MIB }: BuildOptions): Record<string, string> {
+function buildVariables({
+  env = {},
+  maxHeapMib = MAX_HEAP_MIB,
+}: BuildOptions): Record<string, string> {
   const { PATH = '/usr/bin:/bin', HOME = '/nonexistent', TMPDIR, LANG } = environment;
   return {
     PATH,

@@ -56,7 +56,11 @@ export async function verifyBuild(
   const empty = files.filter(({ path, bytes }) => bytes === 0 && isPage(path));
   if (empty.length > 0) return refuse('pages are empty', pathsOf(empty));
   const torn = [...pages].filter(([, html]) => /<html\b/i.test(html) && !/<\/html>/i.test(html));
-  if (torn.length > 0) return refuse('pages end in the middle', torn.map(([path]) => path));
+  if (torn.length > 0)
+    return refuse(
+      'pages end in the middle',
+      torn.map(([path]) => path),
+    );
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   if (bytes > maxBytes) return refuse(`it has ${bytes} bytes, over ${maxBytes}`, []);
 

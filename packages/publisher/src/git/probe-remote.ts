@@ -5,11 +5,11 @@ import { type GitCredential, basicAuthorization } from './git-command.ts';
 export type RemoteFailure =
   | { readonly kind: 'denied'; readonly status: 401 | 403 }
   | { readonly kind: 'missing' }
-  | { readonly kind: 'rate-limited'; readonly retryAfterMs: number | undefined }
+  | { readonly kind: 'rate-limited'; readonly retryAfterMs: number | null }
   | {
       readonly kind: 'unavailable';
       readonly status: number;
-      readonly retryAfterMs: number | undefined;
+      readonly retryAfterMs: number | null;
     }
   | { readonly kind: 'timeout' }
   | { readonly kind: 'unreachable'; readonly reason: string };
@@ -45,16 +45,22 @@ export async function probeRemote({
 }: ProbeDeps): Promise<RemoteProbe> {
   const late = new Error('the remote did not answer in time');
   try {
-    return await withDeadline(clock, timeoutMs, signal, () => late, async (limit) => {
-      const response = await fetch(`${url}/info/refs?service=git-receive-pack`, {
-        signal: limit,
-        redirect: 'error',
-        headers:
-          credential === undefined ? {} : { authorization: basicAuthorization(credential) },
-      });
-      const body = Buffer.from(await response.arrayBuffer());
-      return response.ok ? refsProbe(body) : failureOf(response, clock);
-    });
+    return await withDeadline(
+      clock,
+      timeoutMs,
+      signal,
+      () => late,
+      async (limit) => {
+        const response = await fetch(`${url}/info/refs?service=git-receive-pack`, {
+          signal: limit,
+          redirect: 'error',
+          headers:
+            credential === undefined ? {} : { authorization: basicAuthorization(credential) },
+        });
+        const body = Buffer.from(await response.arrayBuffer());
+        return response.ok ? refsProbe(body) : failureOf(response, clock);
+      },
+    );
   } catch (error) {
     signal?.throwIfAborted();
     if (error === late) return { kind: 'timeout' };
@@ -64,7 +70,7 @@ export async function probeRemote({
 
 function failureOf({ status, headers }: Response, clock: Clock): RemoteFailure {
   const header = headers.get('retry-after');
-  const retryAfterMs = header === null ? undefined : parseRetryAfter(header, clock.epochMs());
+  const retryAfterMs = header === null ? null : (parseRetryAfter(header, clock.epochMs()) ?? null);
   if (status === 401 || status === 403) return { kind: 'denied', status };
   if (status === 404) return { kind: 'missing' };
   if (status === 429) return { kind: 'rate-limited', retryAfterMs };
@@ -81,7 +87,7 @@ function refsProbe(body: Buffer): RemoteProbe {
 export function parseRefs(body: Buffer): ReadonlyMap<string, string> | undefined {
   const refs = new Map<string, string>();
   let hasService = false;
-  for (let at = 0; at < body.length; ) {
+  for (let at = 0; at < body.length;) {
     const digits = body.toString('latin1', at, at + LENGTH_DIGITS);
     if (!/^[0-9a-f]{4}$/i.test(digits)) return undefined;
     const length = Number.parseInt(digits, 16);

@@ -107,7 +107,8 @@ async function setAside(
 ): Promise<Step> {
   await workspace.send(commit, sideBranch, signal);
   const probe = await workspace.probe(signal);
-  if (probe.kind !== 'reachable') return { done: { kind: 'saved-locally', commit, failure: probe } };
+  if (probe.kind !== 'reachable')
+    return { done: { kind: 'saved-locally', commit, failure: probe } };
   if (probe.refs.get(`refs/heads/${sideBranch}`) === commit) {
     return { done: { kind: 'conflict', sideBranch, commit, report } };
   }

@@ -26,14 +26,14 @@ export type PushOutcome =
   | { readonly kind: 'refused'; readonly commit: string; readonly reason: string };
 
 /** Why a commit does not go on top of what others pushed. */
-export interface ConflictReport {
+export type ConflictReport = {
   /** `rewritten`: what the edit began from is no longer in the branch. */
   readonly kind: 'same-lines' | 'rewritten';
   /** Files that both sides changed. */
   readonly paths: readonly string[];
   /** The commit of the branch at that time. */
   readonly theirs: string;
-}
+};
 
 /** What a push does, as it does it. */
 export type PushProgress =

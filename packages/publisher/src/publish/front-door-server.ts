@@ -29,7 +29,11 @@ const listenSchema = {
  * as long as the page is open, also after the next publish.
  * @throws InvalidOptionError; the system's own error when it cannot listen
  */
-export async function serveSite({ host, port, ...doorOptions }: SiteServerOptions): Promise<SiteServer> {
+export async function serveSite({
+  host,
+  port,
+  ...doorOptions
+}: SiteServerOptions): Promise<SiteServer> {
   const listenAt = parseOptions('serveSite', listenSchema, { host, port });
   const door = createFrontDoor(doorOptions);
   const server = createServer((incoming, outgoing) => {
@@ -68,7 +72,9 @@ async function respond(
     ifNoneMatch: headers['if-none-match'],
     signal,
   });
-  const cookie = answer.isPage && { 'set-cookie': `${COOKIE}=${answer.release}; Path=/; HttpOnly; SameSite=Lax` };
+  const cookie = answer.isPage && {
+    'set-cookie': `${COOKIE}=${answer.release}; Path=/; HttpOnly; SameSite=Lax`,
+  };
   const length = answer.status === 304 ? {} : { 'content-length': String(answer.body.length) };
   outgoing.writeHead(answer.status, { ...answer.headers, ...cookie, ...length });
   outgoing.end(method === 'HEAD' ? undefined : answer.body);

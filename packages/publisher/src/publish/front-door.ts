@@ -3,7 +3,14 @@ import { fileFor } from '../build/links.ts';
 import type { BuiltFile } from '../build/verified-build.ts';
 import { ReleaseDamagedError, SiteStoreError } from '../errors.ts';
 import { ByteCache } from './byte-cache.ts';
-import { isContentOf, objectKey, type Pointer, readPointer, readRelease, releaseKey } from './release.ts';
+import {
+  isContentOf,
+  objectKey,
+  type Pointer,
+  readPointer,
+  readRelease,
+  releaseKey,
+} from './release.ts';
 import type { SiteStore } from './site-store.ts';
 
 /** Options of `createFrontDoor`. */

@@ -16,16 +16,17 @@ const HEADERS = { contentType: 'application/json', cacheControl: 'no-store' };
 export type PointerDecision = 'move' | 'was-current' | 'superseded' | 'stale-fence';
 
 /**
- * Decides by the pointer alone: a later commit stays; of one commit the first release stays, unless a later owner of
+ * Decides by the pointer alone: a later commit of the same branch stays; of one commit the first release stays, unless a later owner of
  * the same run comes; a run whose owner has changed accepts no effect of the former one.
  */
 export function decideMove(
   pointer: Pointer | undefined,
   release: string,
-  { order, run, fence }: Pick<PublishStamp, 'order' | 'run' | 'fence'>,
+  { branch, order, run, fence }: Omit<PublishStamp, 'commit'>,
 ): PointerDecision {
   if (pointer === undefined) return 'move';
   if (pointer.run === run && BigInt(pointer.fence) > fence) return 'stale-fence';
+  if (pointer.branch !== branch) return 'move';
   if (pointer.order > order) return 'superseded';
   if (pointer.order < order) return 'move';
   if (pointer.release === release) return 'was-current';
@@ -60,7 +61,9 @@ export async function movePointer(
       await sleep(clock, retryDelayMs * attempt, deps.signal);
     }
   }
-  throw last ?? new SiteStoreError('conflict', `the pointer of ${store.name} was moved all the time`);
+  throw (
+    last ?? new SiteStoreError('conflict', `the pointer of ${store.name} was moved all the time`)
+  );
 }
 
 /** Writes the pointer if it still has that ETag, or if there is none. @throws SiteStoreError */
@@ -76,7 +79,7 @@ export function writePointer(
 
 function pointerOf(
   release: string,
-  { order, run, fence, commit }: PublishStamp,
+  { branch, order, run, fence, commit }: PublishStamp,
   found: PointerVersion | undefined,
   { options }: PublishDeps,
 ): Pointer {
@@ -84,6 +87,7 @@ function pointerOf(
   const previous = [...new Set(before)].filter((id) => id !== release);
   return {
     release,
+    branch,
     order,
     run,
     fence: String(fence),

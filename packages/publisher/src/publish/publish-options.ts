@@ -53,6 +53,9 @@ const schema = {
 };
 
 /** @throws InvalidOptionError */
-export function parsePublisherOptions(owner: string, given: PublisherOptions): ResolvedPublisherOptions {
+export function parsePublisherOptions(
+  owner: string,
+  given: PublisherOptions,
+): ResolvedPublisherOptions {
   return parseOptions(owner, schema, given);
 }

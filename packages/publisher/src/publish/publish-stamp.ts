@@ -2,6 +2,8 @@
 export interface PublishStamp {
   /** The commit that was built. */
   readonly commit: string;
+  /** The branch of the commit; orders of different branches are not compared. */
+  readonly branch: string;
   /** The number of commits up to it on its branch: the later of two has the higher. */
   readonly order: number;
   /** The run, and its fence: a worker whose run was taken over has a lower one. */

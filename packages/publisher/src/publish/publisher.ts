@@ -1,6 +1,6 @@
 import { type VerifiedBuild, isVerified } from '../build/verified-build.ts';
 import { BuildNotVerifiedError, ReleaseMissingError, SiteStoreError } from '../errors.ts';
-import { movePointer, type PointerMove, writePointer } from './move-pointer.ts';
+import { type PointerMove, decideMove, movePointer, writePointer } from './move-pointer.ts';
 import {
   type PublishDeps,
   type PublisherOptions,
@@ -86,10 +86,11 @@ async function publish(
   try {
     const { store } = deps.options;
     const found = await readPointer(store, deps);
-    if (found !== undefined && found.pointer.order > stamp.order) {
+    const release = releaseOf(build);
+    // Decided again at the pointer; here it saves the uploads.
+    if (found !== undefined && decideMove(found.pointer, release.id, stamp) === 'superseded') {
       return { kind: 'superseded', by: found.pointer };
     }
-    const release = releaseOf(build);
     const uploaded = await uploadRelease(build, release, found?.pointer, deps);
     ({ keys } = uploaded);
     if (uploaded.failure !== undefined) return { kind: 'failed', error: uploaded.failure, keys };
@@ -108,7 +109,8 @@ async function uploadRelease(
   deps: PublishDeps,
 ): Promise<UploadResult> {
   const { store } = deps.options;
-  const before = current === undefined ? undefined : await readRelease(store, current.release, deps);
+  const before =
+    current === undefined ? undefined : await readRelease(store, current.release, deps);
   const known = new Set(before?.files.map(({ sha256 }) => sha256));
   const seen = new Set<string>();
   const keys: UploadedKey[] = [];
@@ -157,10 +159,7 @@ function outcomeOf(
   };
 }
 
-async function rollback(
-  wanted: string | undefined,
-  deps: PublishDeps,
-): Promise<Pointer> {
+async function rollback(wanted: string | undefined, deps: PublishDeps): Promise<Pointer> {
   const { store, clock, maxPointerAttempts } = deps.options;
   for (let attempt = 1; attempt <= maxPointerAttempts; attempt += 1) {
     const found = await readPointer(store, deps);

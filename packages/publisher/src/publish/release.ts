@@ -13,6 +13,7 @@ export interface Release {
 /** The one object that says which release is served. */
 export interface Pointer {
   readonly release: string;
+  readonly branch: string;
   /** The place of its source in its branch: a publish of an earlier place is refused, also after a rollback. */
   readonly order: number;
   /** The run that wrote it, and the fence it had. */
@@ -90,9 +91,10 @@ function parse(key: string, body: Buffer): unknown {
 }
 
 function isPointer(value: unknown): value is Pointer {
-  const { release, order, run, fence, previous } = Object(value);
+  const { release, branch, order, run, fence, previous } = Object(value);
   return (
     typeof release === 'string' &&
+    typeof branch === 'string' &&
     typeof order === 'number' &&
     typeof run === 'string' &&
     /^\d+$/.test(String(fence)) &&

@@ -80,7 +80,12 @@ async function sendOne(
   return isSent ? { kind: 'uploaded', path, bytes } : { kind: 'present', path };
 }
 
-function uploadRetry({ maxUploadAttempts, retryDelayMs, clock, random }: PublishDeps['options']): Retry {
+function uploadRetry({
+  maxUploadAttempts,
+  retryDelayMs,
+  clock,
+  random,
+}: PublishDeps['options']): Retry {
   return createRetry('site-upload', {
     maxAttempts: maxUploadAttempts,
     initialDelayMs: retryDelayMs,

@@ -2,7 +2,11 @@ import { type VerifiedBuild, isVerified } from '../build/verified-build.ts';
 import type { BuiltFile } from '../build/verified-build.ts';
 import { BuildNotVerifiedError, ReleaseDamagedError, SiteStoreError } from '../errors.ts';
 import { decideMove } from './move-pointer.ts';
-import { type PublishDeps, type PublisherOptions, parsePublisherOptions } from './publish-options.ts';
+import {
+  type PublishDeps,
+  type PublisherOptions,
+  parsePublisherOptions,
+} from './publish-options.ts';
 import type { PublishStamp } from './publish-stamp.ts';
 import type { RemovalResult } from './site-store.ts';
 import { type UploadedKey, uploadFiles } from './upload.ts';
@@ -34,6 +38,7 @@ export interface WebsitePublisher {
 }
 
 interface WebsiteState {
+  readonly branch: string;
   readonly order: number;
   readonly run: string;
   readonly fence: string;
@@ -97,8 +102,12 @@ async function publishFiles(
   if (claimed === undefined) return { kind: 'superseded' };
   const keys: UploadedKey[] = [];
   for (const files of inOrder(changedFiles(build, found?.state))) {
-    const sent = await uploadFiles(build, files, (file, content, signal) =>
-      sendFile(file, content, deps, signal), deps);
+    const sent = await uploadFiles(
+      build,
+      files,
+      (file, content, signal) => sendFile(file, content, deps, signal),
+      deps,
+    );
     keys.push(...sent.keys);
     if (sent.failure !== undefined) return { kind: 'failed', error: sent.failure, keys };
   }
@@ -136,7 +145,7 @@ function inOrder(files: readonly BuiltFile[]): readonly (readonly BuiltFile[])[]
 
 function stateOf(
   build: VerifiedBuild,
-  { order, run, fence }: PublishStamp,
+  { branch, order, run, fence }: PublishStamp,
   before: WebsiteState | undefined,
   { options }: PublishDeps,
   isComplete: boolean,
@@ -148,7 +157,7 @@ function stateOf(
   for (const path of Object.keys({ ...earlier, ...before?.files })) {
     if (!Object.hasOwn(files, path)) unneeded[path] = earlier[path] ?? nowMs;
   }
-  return { order, run, fence: String(fence), files, unneeded, isComplete };
+  return { branch, order, run, fence: String(fence), files, unneeded, isComplete };
 }
 
 async function removeUnneeded(deps: PublishDeps): Promise<RemovalResult> {
