@@ -1,9 +1,9 @@
 /** A publish pipeline: an edit reaches the site whole or not at all, whatever fails on the way. */
-export type { BuildFailure, BuildOutcome, BuildWarning } from './build/build-outcome.ts';
+export type { BuildFailure, BuildOutcome } from './build/build-outcome.ts';
 export { describeBuildFailure } from './build/build-outcome.ts';
 export type { BrokenLink } from './build/links.ts';
 export { type BuildOptions, type BuildRequest, runBuild } from './build/run-build.ts';
-export type { BuiltFile, VerifiedBuild } from './build/verified-build.ts';
+export type { BuildWarning, BuiltFile, VerifiedBuild } from './build/verified-build.ts';
 export { type BuildExpectations, type Verification, verifyBuild } from './build/verify-build.ts';
 export {
   BaseBranchMissingError,

@@ -1,11 +1,6 @@
 import type { BrokenLink } from './links.ts';
 import type { VerifiedBuild } from './verified-build.ts';
 
-/** What a build says without failing. */
-export interface BuildWarning {
-  readonly text: string;
-}
-
 /** Why a build is not published. */
 export type BuildFailure =
   | { readonly kind: 'exit'; readonly code: number | undefined; readonly lastLines: string }
@@ -38,7 +33,8 @@ export function describeBuildFailure(failure: BuildFailure): string {
     case 'incomplete': {
       return `the build is incomplete: ${failure.reason} (${failure.paths.slice(0, 5).join(', ')})`;
     }
-    case 'broken-links': {
+    case 'broken-links':
+    default: {
       const links = failure.links.map(({ page, target }) => `${page} -> ${target}`);
       return `the build links to what is not there: ${links.slice(0, 5).join(', ')}`;
     }

@@ -3,7 +3,8 @@ import { join, relative, resolve } from 'node:path';
 import { type Clock, environment } from '@holdfast/foundation';
 import { BuildDirectoryError } from '../errors.ts';
 import { type ProcessResult, runProcess } from '../process/run-process.ts';
-import type { BuildFailure, BuildOutcome, BuildWarning } from './build-outcome.ts';
+import type { BuildFailure, BuildOutcome } from './build-outcome.ts';
+import type { BuildWarning } from './verified-build.ts';
 import { type BuildExpectations, verifyBuild } from './verify-build.ts';
 
 /** How a site is built. */

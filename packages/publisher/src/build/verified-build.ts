@@ -1,4 +1,7 @@
-import type { BuildWarning } from './build-outcome.ts';
+/** What a build says without failing. */
+export interface BuildWarning {
+  readonly text: string;
+}
 
 /** One file of a build. */
 export interface BuiltFile {

@@ -1,10 +1,15 @@
 import { createHash } from 'node:crypto';
 import { lstat, readFile, readdir } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import type { BuildFailure, BuildWarning } from './build-outcome.ts';
+import type { BuildFailure } from './build-outcome.ts';
 import { contentTypeOf } from './content-type.ts';
 import { brokenLinksOf } from './links.ts';
-import { type BuiltFile, type VerifiedBuild, markVerified } from './verified-build.ts';
+import {
+  type BuildWarning,
+  type BuiltFile,
+  type VerifiedBuild,
+  markVerified,
+} from './verified-build.ts';
 
 /** What a complete build has. */
 export interface BuildExpectations {

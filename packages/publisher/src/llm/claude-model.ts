@@ -163,10 +163,10 @@ class MessagesApi implements ClaudeModel {
     const builder = new AnswerBuilder(maxAnswerBytes);
     const lines = new EventLines();
     const decoder = new TextDecoder();
-    const reader = response.body?.getReader();
+    const reader = (response.body ?? new Blob([]).stream()).getReader();
     const silent = new ModelTimeoutError('no more of the answer', idleTimeoutMs);
     try {
-      while (reader !== undefined) {
+      while (true) {
         const { done, value } = await withDeadline(
           clock,
           idleTimeoutMs,
@@ -181,7 +181,7 @@ class MessagesApi implements ClaudeModel {
     } finally {
       this.#usedTokens += builder.inputTokens + builder.outputTokens;
       // What is left of a stream that is given up.
-      reader?.cancel().catch(() => {});
+      reader.cancel().catch(() => {});
     }
   }
 

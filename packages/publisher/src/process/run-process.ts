@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { type Clock, onAbort, settlesWithin } from '@holdfast/foundation';
+import { type Clock, describeThrown, onAbort, settlesWithin } from '@holdfast/foundation';
 import { groupMemoryBytes, signalGroup } from './process-group.ts';
 
 /** One run of a program. */
@@ -62,7 +62,7 @@ export async function runProcess(spec: ProcessSpec): Promise<ProcessResult> {
   const exit = exitOf(child);
   if (pid === undefined) {
     const error = await exit;
-    outputs.stderr.add(Buffer.from(String(error.failure ?? '')));
+    outputs.stderr.add(Buffer.from(describeThrown(error.failure)));
     return notStarted('not-started', outputs);
   }
   const limits = new Limits(pid, spec);

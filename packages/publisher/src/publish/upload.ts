@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isHoldfastError } from '@holdfast/foundation';
+import { describeThrown, isHoldfastError } from '@holdfast/foundation';
 import { createRetry, type Retry, RetryExhaustedError } from '@holdfast/resilience';
 import type { BuiltFile, VerifiedBuild } from '../build/verified-build.ts';
 import { BuildNotVerifiedError, SiteStoreError } from '../errors.ts';
@@ -38,7 +38,7 @@ export async function uploadFiles(
   const stop = AbortSignal.any([ended.signal, signal]);
   const retry = uploadRetry(options);
   let failure: SiteStoreError | undefined;
-  let defect: unknown;
+  let defect: Error | undefined;
   const waiting = [...files];
   const work = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
@@ -49,8 +49,8 @@ export async function uploadFiles(
       try {
         keys.push(await sendOne(build, file, send, retry, stop));
       } catch (thrown) {
-        const error = lastOf(thrown);
-        keys.push({ kind: 'failed', path: file.path, reason: String(Object(error).message) });
+        const error = toError(lastOf(thrown));
+        keys.push({ kind: 'failed', path: file.path, reason: error.message });
         if (!(error instanceof SiteStoreError)) defect ??= error;
         else if (failure === undefined && !stop.aborted) failure = error;
         // It was tried often enough; a release lacks nothing, so the others would be sent for nothing.
@@ -93,6 +93,10 @@ function uploadRetry({
     clock,
     random,
   });
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(describeThrown(thrown));
 }
 
 function lastOf(error: unknown): unknown {

@@ -201,7 +201,8 @@ function afterEnd(
       const lastError = `merge conflict in ${outcome.paths.join(', ')}`;
       return { status: 'conflict', sideBranch: outcome.sideBranch, lastError };
     }
-    case 'failed': {
+    case 'failed':
+    default: {
       return { status: 'failed', lastError: outcome.reason, deadLetters };
     }
   }

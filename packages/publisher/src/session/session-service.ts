@@ -77,7 +77,7 @@ export function createSessionService(
     earlier: EarlierWork | null,
   ): Promise<void> =>
     runner.start('publishEdit', inputOf(state, instruction, earlier), { runId: state.runId });
-  const service: SessionService = {
+  return {
     async createSession(spec, options) {
       checkSpec(spec);
       const state = await sessions.replace(
@@ -122,21 +122,21 @@ export function createSessionService(
       await start(resumed, letter.instruction, letter.earlier);
       return resumed;
     },
-    async deadLetters(options) {
-      const states = await sessions.list(options);
-      return states.flatMap(({ sessionId, deadLetters }) =>
-        deadLetters.map(({ number, reason, stage, instruction }) => ({
-          sessionId,
-          number,
-          reason,
-          stage,
-          instruction,
-        })),
-      );
-    },
+    deadLetters: async (options) => lettersOf(await sessions.list(options)),
     close: stopListening,
   };
-  return service;
+}
+
+function lettersOf(states: readonly SessionState[]): readonly SessionDeadLetter[] {
+  return states.flatMap(({ sessionId, deadLetters }) =>
+    deadLetters.map(({ number, reason, stage, instruction }) => ({
+      sessionId,
+      number,
+      reason,
+      stage,
+      instruction,
+    })),
+  );
 }
 
 function inputOf(

@@ -109,7 +109,8 @@ function reasonOf({ failure }: SavedLocally): string {
     case 'timeout': {
       return 'the remote does not answer';
     }
-    case 'contended': {
+    case 'contended':
+    default: {
       return `others were faster ${failure.attempts} times`;
     }
   }

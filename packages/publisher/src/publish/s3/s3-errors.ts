@@ -1,4 +1,4 @@
-import { propertyOf, retryAfterMsOf } from '@holdfast/foundation';
+import { describeThrown, propertyOf, retryAfterMsOf } from '@holdfast/foundation';
 import { SiteStoreError } from '../../errors.ts';
 
 const DENIED = new Set([401, 403]);
@@ -24,7 +24,7 @@ export function isConflict(error: unknown): boolean {
 /** What a failed call means. A name such as `AccessDenied` also comes within an answer of 200. */
 export function toStoreError(what: string, error: unknown, epochMs: number): SiteStoreError {
   const status = statusOf(error);
-  const name = String(propertyOf(error, 'name') ?? '');
+  const name = error instanceof Error ? error.name : describeThrown(error);
   const said = `${what}: ${name}${status === undefined ? '' : ` (${status})`}`;
   const retryAfterMs = retryAfterMsOf(error, epochMs);
   const details = { cause: error, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
