@@ -7,6 +7,7 @@ import {
 } from '@holdfast/foundation';
 import {
   type CircuitBreaker,
+  CircuitOpenError,
   RetryExhaustedError,
   createCircuitBreaker,
   createRetry,
@@ -66,7 +67,7 @@ class MessagesApi implements ClaudeModel {
       maxDelayMs: Math.max(initialDelayMs, maxDelayMs),
       maxRetryAfterMs: maxDelayMs,
       timeoutMs: maxAttempts * (this.#options.timeoutMs + maxDelayMs),
-      retryableErrors: (error) => isHoldfastError(error) && error.retryable,
+      retryableErrors: isWorthRetrying,
       clock,
       random,
     });
@@ -220,6 +221,11 @@ function messageOf(text: string): string {
     // A proxy in between answers in another language.
   }
   return hideCredentials(String(message)).slice(0, MAX_ERROR_CHARACTERS);
+}
+
+/** An open circuit is no reason to hold the caller: whoever asks again later finds it closed. */
+function isWorthRetrying(error: unknown): boolean {
+  return isHoldfastError(error) && error.retryable && !(error instanceof CircuitOpenError);
 }
 
 /** A failed connection is an answer that was cut, wherever it was cut. */

@@ -30,7 +30,7 @@ test('a remote that does not answer is a timeout, not a failed authentication', 
   const url = await httpServer(() => asked.resolve());
   const probe = probeRemote({ url, credential: undefined, timeoutMs: 3_000, clock });
   await asked.promise;
-  clock.advance(3_000);
+  await clock.advance(3_000);
   expect(await probe).toEqual({ kind: 'timeout' });
 });
 
