@@ -111,7 +111,7 @@ test('an API that fails all the time is left alone for a while', async () => {
   const { ask, sent } = opened({ failureThreshold: 2, maxAttempts: 2, openDurationMs: 60_000 });
   api.mockClaudeError(500, 'broken');
   await expect(clock.settle(ask())).rejects.toMatchObject({ status: 500 });
-  await expect(ask()).rejects.toMatchObject({ code: 'CIRCUIT_OPEN' });
+  await expect(ask()).rejects.toMatchObject({ code: 'RESILIENCE_CIRCUIT_OPEN' });
   expect(sent()).toBe(2);
 });
 
