@@ -2,6 +2,7 @@
 export type {
   Durable,
   DurableRunner,
+  InputOf,
   RunContext,
   RunFunction,
   RunFunctions,

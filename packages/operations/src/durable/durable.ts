@@ -75,6 +75,13 @@ export type RunFunction<Input extends Durable, Output extends Durable> = (
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each function has an input and an output of its own.
 export type RunFunctions = Readonly<Record<string, RunFunction<any, any>>>;
 
+/** The input of a function; `null` for one that takes none. */
+export type InputOf<Function extends RunFunctions[string]> = Parameters<Function>['length'] extends
+  | 0
+  | 1
+  ? null
+  : Parameters<Function>[1];
+
 /** A run as it stands: */
 export type RunState =
   | { readonly state: 'pending' }
@@ -111,7 +118,7 @@ export interface DurableRunner<
    */
   start<Name extends keyof Functions & string>(
     name: Name,
-    input: Parameters<Functions[Name]>[1],
+    input: InputOf<Functions[Name]>,
     options: RunnerCallOptions & { readonly runId: string },
   ): Promise<void>;
   /**
