@@ -1,4 +1,4 @@
-import { type Subscribe, createEmitter } from '@holdfast/foundation';
+import { type Subscribe, callSafely, createEmitter } from '@holdfast/foundation';
 import type { RunContext } from '@holdfast/operations';
 import { createKeyedCircuitBreakers } from '@holdfast/resilience';
 import { BranchLanes } from '../git/branch-lanes.ts';
@@ -30,6 +30,7 @@ export function createPublishPipeline(given: PipelineOptions): PublishPipeline {
   const options = parsePipelineOptions(given);
   const { failureThreshold, openDurationMs, clock, sessions, remote } = options;
   const emitter = createEmitter<PipelineEvents>('holdfast:publisher', pipelineEventKinds);
+  const listeners = new Set<(runIds: readonly string[]) => unknown>();
   const shared: PipelineShared = {
     options,
     emitter,
@@ -41,12 +42,23 @@ export function createPublishPipeline(given: PipelineOptions): PublishPipeline {
       classifyResult: () => 'failure',
     }),
     waitingForCredential: new Set(),
+    wake: (runIds) => {
+      for (const listener of listeners) callSafely('a listener of credentials', listener, runIds);
+    },
   };
   return {
     functions: { publishEdit: (context, input) => runEdit(shared, context, input) },
     sessions,
     on: emitter.on,
-    onCredential: (listener) =>
-      remote.credentials.onChange(() => listener([...shared.waitingForCredential])),
+    onCredential(listener) {
+      listeners.add(listener);
+      const stop = remote.credentials.onChange(() =>
+        listener([...shared.waitingForCredential]),
+      );
+      return () => {
+        listeners.delete(listener);
+        stop();
+      };
+    },
   };
 }

@@ -13,4 +13,6 @@ export interface PipelineShared {
   readonly circuits: KeyedCircuitBreakers;
   /** Runs of this worker whose push waits for another credential. */
   readonly waitingForCredential: Set<string>;
+  /** Ends the wait of these runs. */
+  readonly wake: (runIds: readonly string[]) => void;
 }

@@ -17,6 +17,7 @@ type SavedLocally = Extract<PushOutcome, { readonly kind: 'saved-locally' }>;
 export async function push(scope: RunScope, sources: RunSources, commit: string): Promise<PushEnd> {
   const { maxRounds } = scope.shared.options;
   for (let round = 0; ; round += 1) {
+    const credential = scope.shared.options.remote.credentials.version();
     const outcome = await scope.stage(
       `push-${round + 1}`,
       'push',
@@ -29,7 +30,7 @@ export async function push(scope: RunScope, sources: RunSources, commit: string)
       return { kind: 'conflict', sideBranch: outcome.sideBranch, paths: outcome.report.paths };
     }
     if (round >= maxRounds) return { kind: 'given-up', reason: reasonOf(outcome) };
-    await waitForNext(scope, outcome, round);
+    await waitForNext(scope, outcome, { round, credential });
   }
 }
 
@@ -65,7 +66,7 @@ async function pushOnce(
 async function waitForNext(
   scope: RunScope,
   { failure }: SavedLocally,
-  round: number,
+  { round, credential }: { readonly round: number; readonly credential: number },
 ): Promise<void> {
   const { context, shared } = scope;
   if (failure.kind !== 'denied') {
@@ -74,6 +75,8 @@ async function waitForNext(
   }
   const { waitingForCredential, options } = shared;
   waitingForCredential.add(context.runId);
+  // It came while the push was refused: the message ends the wait, here and in a replay.
+  if (options.remote.credentials.version() !== credential) shared.wake([context.runId]);
   try {
     await context.receive('retry', { timeoutMs: options.credentialWaitMs });
   } finally {

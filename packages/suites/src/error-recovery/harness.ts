@@ -323,6 +323,11 @@ export class TestWorker {
     this.service = createSessionService(pipeline, this.runner);
   }
 
+  /** Calls the listener with each line of this worker's log, before anything else happens in it. */
+  onLog(listener: (log: SessionLog) => void): () => void {
+    return this.#opened.pipeline.on('log', listener);
+  }
+
   /** Replaces the password of the remote. */
   useGitPassword(password: string | undefined): void {
     this.#opened.credentials.set(gitCredential(password));
