@@ -1,0 +1,8 @@
+/** The lookup of districts over HTTP, with a map: needs `fastify` and `prom-client`. */
+export type { ShadowAtlasAPIOptions } from './api/api-options.ts';
+export {
+  type LookupRequest,
+  type LookupResponse,
+  ShadowAtlasAPI,
+  type ShadowAtlasStats,
+} from './api/shadow-atlas-api.ts';
