@@ -39,3 +39,23 @@ export {
   type LookupService,
   createLookupService,
 } from './lookup/lookup-service.ts';
+export type {
+  PortalFetch,
+  StateBatchExtractorOptions,
+  StateEndpoints,
+} from './extraction/extractor-options.ts';
+export { type ExtractedLayer, StateBatchExtractor } from './extraction/state-batch-extractor.ts';
+export {
+  BatchOrchestrator,
+  type BatchReport,
+  type BatchRunOptions,
+  type TaskOutcome,
+} from './batch/batch-orchestrator.ts';
+export {
+  type EnqueueTasksOptions,
+  type WorkTasksOptions,
+  enqueueTasks,
+  workTasks,
+} from './batch/distributed.ts';
+export type { BatchOrchestratorOptions, ExtractionTask } from './batch/orchestrator-options.ts';
+export { type BatchProgress, createProgressBar, formatProgress } from './batch/progress-bar.ts';

@@ -10,6 +10,7 @@ import {
 } from '@holdfast/foundation';
 import { type Quota, type ResilienceStackOptions, userFacingApi } from '@holdfast/resilience';
 import type { LookupService } from '../lookup/lookup-service.ts';
+import { ofPolicy } from '../policy-rule.ts';
 
 /** Options of `ShadowAtlasAPI`. All times in milliseconds. */
 export interface ShadowAtlasAPIOptions {
@@ -37,21 +38,6 @@ export interface ShadowAtlasAPIOptions {
 
 const DAY_MS = 86_400_000;
 const nothing: LookupService = { lookup: (lat, lon) => ({ lat, lon, districts: [] }) };
-
-/** Validated by the policy that is made of it. */
-function ofPolicy<T extends object>(absent: T): OptionRule<T> {
-  const permitted = 'an object';
-  return {
-    permitted,
-    parse(value, field, owner) {
-      if (typeof value !== 'object' || value === null) {
-        throw new InvalidOptionError(owner, field, value, permitted);
-      }
-      return { ...absent, ...value };
-    },
-    defaultValue: () => absent,
-  };
-}
 
 const schema = {
   lookupService: objectWith<LookupService>(['lookup'], nothing),
