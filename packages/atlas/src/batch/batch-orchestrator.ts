@@ -227,14 +227,9 @@ function mayPass(outcome: StackOutcome<unknown>): boolean {
   if (outcome.kind !== 'failure') return false;
   const { error } = outcome;
   if (isRefusal(error) || propertyOf(error, 'retryable') === true) return true;
-  return propertyOf(error, 'code') === 'RESILIENCE_RETRY_EXHAUSTED' && isTransient(error);
-}
-
-/** Whether all attempts failed in a way that may pass. */
-function isTransient(error: unknown): boolean {
-  const attempts = propertyOf(error, 'attempts');
-  const last: unknown = Array.isArray(attempts) ? attempts.at(-1) : undefined;
-  return propertyOf(last, 'retryable') === true;
+  // It was not the last failure that ended it, but a limit, or a circuit that opened.
+  const isExhausted = propertyOf(error, 'code') === 'RESILIENCE_RETRY_EXHAUSTED';
+  return isExhausted && propertyOf(error, 'exhaustedBy') !== 'not-retryable';
 }
 
 function retryAfterOf(error: unknown): number | undefined {

@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InvalidOptionError } from '@holdfast/foundation';
+import { InvalidOptionError, propertyOf } from '@holdfast/foundation';
 import type { DistrictFeature, LayerResult } from '../atlas.ts';
 import type { ExtractionTask } from './orchestrator-options.ts';
 
@@ -24,7 +24,7 @@ export class LayerFiles {
     try {
       text = await readFile(this.#pathOf(task), 'utf8');
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      if (propertyOf(error, 'code') === 'ENOENT') return undefined;
       throw error;
     }
     return resultIn(text);
@@ -84,8 +84,4 @@ function isListOf(value: unknown, length: number): value is DistrictFeature[] {
 
 function isCounts(value: unknown): value is Record<string, number> {
   return typeof value === 'object' && value !== null;
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
