@@ -25,7 +25,11 @@ export {
   SnapshotInvalidError,
   TaskNotExtractedError,
 } from './errors.ts';
-export { type CheckedFeature, type RejectionReason, checkFeature } from './geometry/check-feature.ts';
+export {
+  type CheckedFeature,
+  type RejectionReason,
+  checkFeature,
+} from './geometry/check-feature.ts';
 export {
   type BoundingBox,
   DistrictIndex,

@@ -3,7 +3,7 @@ import { publishToPrometheus } from '@holdfast/foundation/prometheus';
 import type { ResilienceStack } from '@holdfast/resilience';
 import { registerPrometheusMetrics } from '@holdfast/resilience/prometheus';
 import { Registry } from 'prom-client';
-import type { ShadowAtlasStats } from './shadow-atlas-api.ts';
+import type { ShadowAtlasStats } from './exchange.ts';
 
 const { counter, gauge } = rowsFor<ShadowAtlasStats>();
 

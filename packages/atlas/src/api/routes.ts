@@ -5,7 +5,7 @@ import { CoordinatesInvalidError } from '../errors.ts';
 import type { BoundingBox } from '../lookup/district-index.ts';
 import type { DistrictLayer } from '../lookup/lookup-service.ts';
 import { CONTENT_SECURITY_POLICY, PAGE } from './page/page.ts';
-import type { LookupRequest, LookupResponse } from './shadow-atlas-api.ts';
+import type { LookupRequest, LookupResponse } from './exchange.ts';
 
 interface AppDeps {
   readonly lookup: (request: LookupRequest) => Promise<LookupResponse>;
@@ -41,24 +41,14 @@ export function createApp(deps: AppDeps): FastifyInstance {
     if (stale) void reply.header('age', String(Math.floor(ageMs / 1_000)));
     return reply.header('cache-control', 'no-store').send({ ...result, stale, ageMs });
   });
-  app.get('/districts', async (request) => {
-    const { west, south, east, north } = numbersIn(request.query);
-    const box: BoundingBox = [west, south, east, north];
-    if (!box.every(Number.isFinite)) throw new CoordinatesInvalidError();
-    const layers = deps.within(box, MAX_DRAWN);
-    const features = layers.flatMap((drawn) =>
-      drawn.features.map((feature) => ({
-        ...feature,
-        properties: { ...feature.properties, state: drawn.state, layer: drawn.layer },
-      })),
-    );
-    return { type: 'FeatureCollection', features };
-  });
+  app.get('/districts', (request, reply) => reply.send(districtsIn(deps, request.query)));
   app.get('/health', async (_request, reply) => {
     const { level, reasons } = deps.health();
     return reply.code(level === 'critical' ? 503 : 200).send({ level, reasons });
   });
-  app.get('/metrics', async (_request, reply) => reply.type('text/plain').send(await deps.metrics()));
+  app.get('/metrics', async (_request, reply) =>
+    reply.type('text/plain').send(await deps.metrics()),
+  );
   app.get('/', async (_request, reply) =>
     reply
       .type('text/html; charset=utf-8')
@@ -69,8 +59,23 @@ export function createApp(deps: AppDeps): FastifyInstance {
   return app;
 }
 
+function districtsIn({ within }: AppDeps, query: unknown): object {
+  const { west, south, east, north } = numbersIn(query);
+  const box: BoundingBox = [west, south, east, north];
+  if (!box.every(Number.isFinite)) throw new CoordinatesInvalidError();
+  const features = within(box, MAX_DRAWN).flatMap((drawn) =>
+    drawn.features.map((feature) => ({
+      ...feature,
+      properties: { ...feature.properties, state: drawn.state, layer: drawn.layer },
+    })),
+  );
+  return { type: 'FeatureCollection', features };
+}
+
 /** What is no number is NaN, also an empty string. */
-function numbersIn(query: unknown): Record<'lat' | 'lon' | 'west' | 'south' | 'east' | 'north', number> {
+function numbersIn(
+  query: unknown,
+): Record<'lat' | 'lon' | 'west' | 'south' | 'east' | 'north', number> {
   const read = (name: string): number => {
     const value = Object.entries(query ?? {}).find(([key]) => key === name)?.[1];
     return typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;

@@ -3,10 +3,8 @@ import {
   type CachedValue,
   type HealthState,
   type KeyedRateLimiters,
-  type KeyedRateLimitersStats,
   RateLimitedError,
   type ResilienceStack,
-  type StackStats,
   createKeyedRateLimiters,
   createResilienceStack,
 } from '@holdfast/resilience';
@@ -16,36 +14,8 @@ import { CoordinatesInvalidError, LookupFailedError, ServiceDegradedError } from
 import type { LookupResult, LookupService } from '../lookup/lookup-service.ts';
 import { type ShadowAtlasAPIOptions, parseApiOptions, parseListenOptions } from './api-options.ts';
 import { createApp } from './routes.ts';
+import type { LookupRequest, LookupResponse, ShadowAtlasStats } from './exchange.ts';
 import { createMetrics } from './metrics.ts';
-
-/** One lookup of one client. */
-export interface LookupRequest {
-  readonly lat: number;
-  readonly lon: number;
-  /** Whose limit the lookup counts for, such as an address. */
-  readonly clientId: string;
-  /** Ends the lookup; it rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
-}
-
-/** The answer to a lookup. */
-export interface LookupResponse {
-  readonly status: 200;
-  readonly result: LookupResult;
-  /** From an earlier lookup of this position, because this one has failed. */
-  readonly stale: boolean;
-  /** How old a stale answer is; 0 for others. */
-  readonly ageMs: number;
-}
-
-/** Numbers of the API, read at any time. */
-export interface ShadowAtlasStats {
-  readonly stack: StackStats;
-  readonly clients: KeyedRateLimitersStats;
-  readonly staleAnswers: number;
-  /** Positions whose answers are kept. */
-  readonly snapshots: number;
-}
 
 /**
  * The lookup of districts for clients. Each client has its own limit; all share one stack, so that a failing lookup is
@@ -131,9 +101,10 @@ export class ShadowAtlasAPI {
         return { status: 200, result: outcome.value, stale: true, ageMs: outcome.ageMs };
       case 'aborted':
         throw outcome.reason;
-      default:
-        throw this.#failureOf(outcome.error);
+      case 'failure':
+      case 'refused':
     }
+    throw this.#failureOf(outcome.error);
   }
 
   /** Whether lookups get through, with reasons. */

@@ -186,16 +186,14 @@ export class BatchOrchestrator {
         (within) => this.#extract(task, within),
         { signal },
       );
-      switch (outcome.kind) {
-        case 'value':
-          await this.#files?.store(task, outcome.value);
-          return { ...task, kind: 'extracted', passes, result: outcome.value };
-        case 'aborted':
-          throw outcome.reason;
-        default:
+      if (outcome.kind === 'aborted') throw outcome.reason;
+      if (outcome.kind === 'value') {
+        await this.#files?.store(task, outcome.value);
+        return { ...task, kind: 'extracted', passes, result: outcome.value };
       }
       const { error } = outcome;
-      if (passes >= maxPasses || !mayPass(outcome)) return { ...task, kind: 'failed', passes, error };
+      if (passes >= maxPasses || !mayPass(outcome))
+        return { ...task, kind: 'failed', passes, error };
       await sleep(clock, this.#pauseMs(task, error), signal);
     }
   }
@@ -223,7 +221,8 @@ function keyOf({ state, layer }: ExtractionTask): string {
 
 /** A refusal says nothing about the task; what several attempts ended with may have passed by the next time. */
 function mayPass(outcome: StackOutcome<unknown>): boolean {
-  if (outcome.kind === 'refused') return propertyOf(outcome.error, 'code') !== 'RESILIENCE_STACK_CLOSED';
+  if (outcome.kind === 'refused')
+    return propertyOf(outcome.error, 'code') !== 'RESILIENCE_STACK_CLOSED';
   if (outcome.kind !== 'failure') return false;
   const { error } = outcome;
   if (isRefusal(error) || propertyOf(error, 'retryable') === true) return true;

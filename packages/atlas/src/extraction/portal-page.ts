@@ -74,7 +74,8 @@ async function readText(endpoint: string, response: Response, maxBytes: number):
 function parse(endpoint: string, text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value));
+    if (typeof value === 'object' && value !== null)
+      return Object.fromEntries(Object.entries(value));
   } catch (error) {
     throw new PortalPageInvalidError(endpoint, `no JSON in ${text.length} characters`, error);
   }

@@ -1,6 +1,15 @@
 import { requireNode } from '@holdfast/foundation';
-import { type HealthState, type ResilienceStack, createResilienceStack } from '@holdfast/resilience';
-import type { DistrictFeature, LayerExtractor, LayerResult, LegislativeLayerType } from '../atlas.ts';
+import {
+  type HealthState,
+  type ResilienceStack,
+  createResilienceStack,
+} from '@holdfast/resilience';
+import type {
+  DistrictFeature,
+  LayerExtractor,
+  LayerResult,
+  LegislativeLayerType,
+} from '../atlas.ts';
 import { EndpointUnknownError, LayerIncompleteError, LayerTooLargeError } from '../errors.ts';
 import { checkFeature } from '../geometry/check-feature.ts';
 import {
@@ -134,13 +143,12 @@ export class StateBatchExtractor implements LayerExtractor {
     read: (document: Record<string, unknown>) => T,
   ): Promise<T> {
     const { fetch, maxPageBytes: maxBytes, clock } = this.#options;
-    const url = `${endpoint.replace(/\/+$/, '')}/query?${new URLSearchParams({ ...ALL, ...query })}`;
+    const search = new URLSearchParams({ ...ALL, ...query }).toString();
+    const url = `${endpoint.replace(/\/+$/, '')}/query?${search}`;
     return this.#stackOf(endpoint).execute(
       async (within) => {
         const response = await fetch(url, { headers: HEADERS, signal: within });
-        return read(
-          await readDocument(endpoint, response, { maxBytes, epochMs: clock.epochMs() }),
-        );
+        return read(await readDocument(endpoint, response, { maxBytes, epochMs: clock.epochMs() }));
       },
       { signal },
     );

@@ -1,13 +1,21 @@
 import { requireNode } from '@holdfast/foundation';
 import { type GatewayStats, type Gateways, createGateways } from '@holdfast/network';
-import { type HealthState, type ResilienceStack, createResilienceStack } from '@holdfast/resilience';
+import {
+  type HealthState,
+  type ResilienceStack,
+  createResilienceStack,
+} from '@holdfast/resilience';
 import type { SnapshotData } from '../atlas.ts';
 import { SnapshotInvalidError } from '../errors.ts';
 import { checkFeature } from '../geometry/check-feature.ts';
 import { BlockFiles } from './block-files.ts';
 import { parseCid } from './cid.ts';
 import { FileDownload } from './file-download.ts';
-import { type IPFSSyncOptions, type ResolvedSyncOptions, parseSyncOptions } from './sync-options.ts';
+import {
+  type IPFSSyncOptions,
+  type ResolvedSyncOptions,
+  parseSyncOptions,
+} from './sync-options.ts';
 
 /** Options of one sync. */
 export interface SyncOptions {
@@ -89,7 +97,9 @@ export class IPFSSyncService {
   getHealthState(): HealthState {
     const own = this.resilience.getHealthState();
     const gateways = this.#gatewaysOf(this.#options.gateways).getStats().gateways;
-    const circuits = gateways.map(({ circuit }) => circuit).filter(({ state }) => state !== 'closed');
+    const circuits = gateways
+      .map(({ circuit }) => circuit)
+      .filter(({ state }) => state !== 'closed');
     if (circuits.length === 0) return own;
     const isCritical = own.level === 'critical' || circuits.length === gateways.length;
     return {

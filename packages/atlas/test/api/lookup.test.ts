@@ -25,7 +25,9 @@ const failing: LookupService = {
 test('the API serves the stale answer when the database fails, and says how old it is', async () => {
   const fresh = await ask();
   expect(fresh).toMatchObject({ status: 200, stale: false, ageMs: 0 });
-  api.lookupService.lookup = failing.lookup;
+  api['lookupService'].lookup = async () => {
+    throw new Error('Database unavailable');
+  };
   await clock.advance(5_000);
   const response = await ask();
   expect(response).toEqual({ ...fresh, stale: true, ageMs: expect.any(Number) });
@@ -63,9 +65,12 @@ test('while the circuit is closed a failure is INTERNAL_ERROR, and while it is o
   api.lookupService = failing;
   await expect(ask()).rejects.toMatchObject({ code: 'INTERNAL_ERROR' });
   expect(api.getHealthState().level).toBe('healthy');
-  for (let call = 0; call < 5; call += 1) await expect(ask()).rejects.toThrow();
+  for (let call = 0; call < 5; call += 1) await expect(ask()).rejects.toThrow(/failed|degraded/);
   expect(api.getHealthState().level).toBe('critical');
-  await expect(ask()).rejects.toMatchObject({ code: 'SERVICE_DEGRADED', retryAfterMs: expect.any(Number) });
+  await expect(ask()).rejects.toMatchObject({
+    code: 'SERVICE_DEGRADED',
+    retryAfterMs: expect.any(Number),
+  });
   api.lookupService = createLookupService([grid(4, 4)]);
   await clock.advance(OPEN_MS);
   expect(await ask()).toMatchObject({ status: 200, stale: false });
@@ -80,7 +85,7 @@ test('while the circuit is open the database is not asked', async () => {
       throw new Error('down');
     },
   };
-  for (let call = 0; call < 20; call += 1) await expect(ask()).rejects.toThrow();
+  for (let call = 0; call < 20; call += 1) await expect(ask()).rejects.toThrow(/failed|degraded/);
   expect(asked).toBe(10);
 });
 
@@ -139,7 +144,10 @@ test('over HTTP each failure has its status and code, and no cause', async () =>
     status: 503,
     body: { error: { code: 'SERVICE_DEGRADED' } },
   });
-  expect(await get('/lookup?lat=30.5&lon=-99.5')).toMatchObject({ status: 200, body: { stale: true } });
+  expect(await get('/lookup?lat=30.5&lon=-99.5')).toMatchObject({
+    status: 200,
+    body: { stale: true },
+  });
   expect(await get('/health')).toMatchObject({ status: 503, body: { level: 'critical' } });
   for (let call = 0; call < LIMIT; call += 1) await get('/lookup?lat=30.5&lon=-99.5');
   expect(await get('/lookup?lat=30.5&lon=-99.5')).toMatchObject({

@@ -26,7 +26,13 @@ test('a layer of many pages is extracted whole, every feature once, whatever the
   portal.configure({ districts: 30, maxRecordCount: 7 });
   const layer = await extractorOf({ pageSize: 20 }).extractLayer('WI', 'congressional');
   expect(layer.features.map(({ id }) => id)).toEqual(Array.from({ length: 30 }, (_, at) => at + 1));
-  expect(layer).toMatchObject({ success: true, featureCount: 30, pages: 5, duplicates: 0, rejected: {} });
+  expect(layer).toMatchObject({
+    success: true,
+    featureCount: 30,
+    pages: 5,
+    duplicates: 0,
+    rejected: {},
+  });
 });
 
 test('features that are no districts are counted by their reasons, and the others are kept', async () => {
@@ -114,7 +120,9 @@ test('a portal that asks to wait is not asked before', async () => {
 test('a portal that fails opens its own circuit, and the others are asked as before', async () => {
   portal.setFault('WI/congressional', 'unavailable');
   const extractor = extractorOf();
-  await expect(extractor.extractLayer('WI', 'congressional')).rejects.toThrow();
+  await expect(extractor.extractLayer('WI', 'congressional')).rejects.toMatchObject({
+    code: 'RESILIENCE_RETRY_EXHAUSTED',
+  });
   const before = portal.getStats().requests;
   await expect(extractor.extractLayer('WI', 'congressional')).rejects.toMatchObject({
     code: 'RESILIENCE_CIRCUIT_OPEN',
@@ -143,7 +151,10 @@ test('more pages or bytes than permitted are refused, and an endpoint has to be 
     extractorOf({ maxPages: 3 }).extractLayer('WI', 'congressional'),
   ).rejects.toMatchObject({ code: 'ATLAS_LAYER_TOO_LARGE' });
   await expect(
-    extractorOf({ maxPageBytes: 100, retry: { maxAttempts: 1 } }).extractLayer('WI', 'congressional'),
+    extractorOf({ maxPageBytes: 100, retry: { maxAttempts: 1 } }).extractLayer(
+      'WI',
+      'congressional',
+    ),
   ).rejects.toMatchObject({ cause: { message: expect.stringContaining('100 bytes') } });
   await expect(extractorOf().extractLayer('MN', 'congressional')).rejects.toMatchObject({
     code: 'ATLAS_ENDPOINT_UNKNOWN',

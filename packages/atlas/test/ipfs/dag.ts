@@ -34,7 +34,11 @@ export function fileBlock(
   const links = parts.map(({ cid, size }) =>
     bytesField(
       2,
-      Buffer.concat([bytesField(1, cid.bytes), bytesField(2, Buffer.alloc(0)), numberField(3, size)]),
+      Buffer.concat([
+        bytesField(1, cid.bytes),
+        bytesField(2, Buffer.alloc(0)),
+        numberField(3, size),
+      ]),
     ),
   );
   return Buffer.concat([...links, bytesField(1, Buffer.concat(inner))]);

@@ -96,5 +96,7 @@ test('an index finds what a scan of all districts finds', async () => {
 
 test('an atlas without districts finds none; two districts of one id are refused', async () => {
   expect(await found(createLookupService([]), 0, 0)).toEqual([]);
-  expect(() => serviceOf(polygon(1, square(0, 0, 1)), polygon(1, square(2, 2, 1)))).toThrow('unique');
+  expect(() => serviceOf(polygon(1, square(0, 0, 1)), polygon(1, square(2, 2, 1)))).toThrow(
+    'unique',
+  );
 });

@@ -62,7 +62,7 @@ class IpfsGateway {
       case 'cut':
         cut(response, block);
         return;
-      default:
+      case 'ok':
         send(response, block);
     }
   }

@@ -33,7 +33,11 @@ export const portalStates: readonly string[] = (
 export function portalDistricts(
   state: string,
   layer: string,
-  { count, seed, broken }: { readonly count: number; readonly seed: number; readonly broken: number },
+  {
+    count,
+    seed,
+    broken,
+  }: { readonly count: number; readonly seed: number; readonly broken: number },
 ): PortalFeature[] {
   const at = Math.max(0, portalStates.indexOf(state));
   const west = WEST + (at % STATES_IN_A_ROW) * STATE_DEGREES;
@@ -62,7 +66,8 @@ export function portalDistricts(
 /** Random numbers of one layer. */
 export function randomOf(seed: number, layer: string): Random {
   let hash = 0;
-  for (const character of layer) hash = (Math.imul(hash, 31) + (character.codePointAt(0) ?? 0)) >>> 0;
+  for (const character of layer)
+    hash = (Math.imul(hash, 31) + (character.codePointAt(0) ?? 0)) >>> 0;
   return seededRandom(derivedSeed(seed, hash));
 }
 

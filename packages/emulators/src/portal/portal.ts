@@ -83,12 +83,9 @@ export class Portal {
       return;
     }
     this.#injected[fault] = (this.#injected[fault] ?? 0) + 1;
-    if (fault === 'hung') return;
-    if (fault === 'reset') {
-      message.socket.resetAndDestroy();
-      return;
-    }
-    await sendResponse(this.#faulty(fault, answer), message, response);
+    const faulty = this.#faulty(fault, answer);
+    if (faulty !== undefined) await sendResponse(faulty, message, response);
+    else if (fault === 'reset') message.socket.resetAndDestroy();
   }
 
   /** Drawn by layer, so that what others ask does not change it. */
@@ -102,7 +99,8 @@ export class Portal {
     return drawn[Math.floor(random() * drawn.length)];
   }
 
-  #faulty(fault: PortalFault, answer: HttpResponse): HttpResponse {
+  /** `undefined` for a request that gets no answer. */
+  #faulty(fault: PortalFault, answer: HttpResponse): HttpResponse | undefined {
     const { retryAfterS } = this.#settings;
     const headers = { 'retry-after': String(retryAfterS) };
     switch (fault) {
@@ -116,11 +114,14 @@ export class Portal {
         return { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Maintenance' };
       case 'empty-page':
         return json({ type: 'FeatureCollection', features: [], exceededTransferLimit: true });
-      default: {
+      case 'truncated': {
         const whole = typeof answer.body === 'string' ? answer.body : '';
         return { ...answer, body: whole.slice(0, Math.floor(whole.length / 2)) };
       }
+      case 'reset':
+      case 'hung':
     }
+    return undefined;
   }
 
   #answer(state: string, layer: string, query: URLSearchParams): HttpResponse {

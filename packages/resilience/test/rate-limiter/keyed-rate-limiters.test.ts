@@ -38,7 +38,9 @@ test('after the close every key is refused, also a new one', async () => {
 });
 
 test('options and keys are checked', () => {
-  expect(() => createKeyedRateLimiters({ maxTokens: 0, refillRate: 1 })).toThrow(InvalidOptionError);
+  expect(() => createKeyedRateLimiters({ maxTokens: 0, refillRate: 1 })).toThrow(
+    InvalidOptionError,
+  );
   expect(() => open(0)).toThrow('maxKeys');
   expect(() => open(1).get(JSON.parse('7'))).toThrow('a string');
 });
