@@ -30,6 +30,12 @@ export {
 } from './rate-limiter/rate-limiter.ts';
 export { createRateLimiter } from './rate-limiter/create-rate-limiter.ts';
 export {
+  type KeyedRateLimiters,
+  type KeyedRateLimitersOptions,
+  type KeyedRateLimitersStats,
+  createKeyedRateLimiters,
+} from './rate-limiter/keyed-rate-limiters.ts';
+export {
   type CallBudget,
   type RetryBudget,
   type RetryBudgetOptions,

@@ -1,4 +1,5 @@
 import type { PlantedBug } from './planted-bug.ts';
+import { atlasBugs } from './atlas/atlas.ts';
 import { cacheBugs } from './cache/memory.ts';
 import { cacheRedisBugs } from './cache/redis.ts';
 import { cliRunBugs } from './cli/run-and-score.ts';
@@ -29,6 +30,7 @@ import { resilienceBugs } from './resilience.ts';
 import { storageBugs } from './storage.ts';
 
 export const plantedBugs: readonly PlantedBug[] = [
+  ...atlasBugs,
   ...cacheBugs,
   ...cacheRedisBugs,
   ...cliBugs,
