@@ -98,6 +98,37 @@ export class JobTimeoutError extends HoldfastError {
   }
 }
 
+/** The store has no such operation; nothing was changed. */
+export class OperationUnsupportedError extends HoldfastError {
+  readonly code = 'QUEUE_OPERATION_UNSUPPORTED';
+  readonly operation: string;
+
+  constructor(operation: string) {
+    super(`${operation}: the store of this queue has no such operation; see its documentation`, {
+      retryable: false,
+      outcome: 'not-applied',
+    });
+    this.operation = operation;
+  }
+}
+
+/** A `purge` or `drain` failed when some jobs were removed already; call it again for the others. */
+export class PurgeInterruptedError extends HoldfastError {
+  readonly code = 'QUEUE_PURGE_INTERRUPTED';
+  readonly topic: string;
+  /** The jobs that were removed, as far as is known. */
+  readonly removed: number;
+
+  constructor(tried: string, topic: string, removed: number, cause: BackendError) {
+    super(
+      `${tried} of ${topic}: ${removed} jobs were removed, then ${cause.message}; call it again for the others`,
+      { cause, retryable: true, outcome: 'unknown' },
+    );
+    this.topic = topic;
+    this.removed = removed;
+  }
+}
+
 /** A handler ignored a failed statement, so its transaction could not be committed. The job is retried. */
 export class EffectRolledBackError extends HoldfastError {
   readonly code = 'QUEUE_EFFECT_ROLLED_BACK';

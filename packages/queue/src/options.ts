@@ -17,6 +17,7 @@ import {
 } from '@holdfast/foundation';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { AcknowledgeLevel, EnqueueManyOptions, ProcessOptions } from './queue.ts';
+import { type RequestedJobOptions, jobOptionsShape } from './producer/job-options.ts';
 import { topicsRule } from './producer/define-topics.ts';
 import { PRIORITIES, type Priority } from './producer/scheduling.ts';
 import type { TopicOptions, Topics } from './producer/topics.ts';
@@ -190,6 +191,7 @@ const enqueueShape = {
   jobId: optional(string({ maxLength: 200 })),
   key: optional(string({ maxLength: 200 })),
   priority: optional(oneOf(PRIORITIES)),
+  ...jobOptionsShape,
   signal: optional(objectWith<AbortSignal>(['aborted', 'addEventListener'])),
 };
 
@@ -220,7 +222,7 @@ const closeShape = {
 };
 
 /** The options of `enqueue` with every default filled in. */
-export interface ResolvedEnqueueOptions {
+export interface ResolvedEnqueueOptions extends RequestedJobOptions {
   readonly jobId: string | undefined;
   readonly delayMs: number;
   readonly key: string | undefined;

@@ -1,10 +1,13 @@
+import type { OperationOutcome } from '../control/control.ts';
+import { isOutcome } from '../control/operation.ts';
 import { BackendError } from '../errors.ts';
 import type { DeadLetter, Delivery, PeekedJob, PublishReceipt, TopicCounts } from '../backend.ts';
 
 /** Parsers for the replies of the scripts and stream commands. An unexpected reply is `denied`. */
 
 export function parseReceipt(reply: unknown): PublishReceipt {
-  const [remembered, alreadyApplied, refused = 0, poison = [], ...duplicates] = list(reply);
+  const [remembered, alreadyApplied, refused = 0, poison = [], outcomes = [], ...duplicates] =
+    list(reply);
   if (alreadyApplied === -1) {
     throw new BackendError(
       'busy',
@@ -16,8 +19,21 @@ export function parseReceipt(reply: unknown): PublishReceipt {
     alreadyApplied: integer(alreadyApplied),
     refused: integer(refused),
     duplicates: duplicates.map(text),
+    ...outcomesOf(outcomes),
     ...poisonOf(poison),
   };
+}
+
+/** The sequences of the operations, each followed by what became of it. */
+function outcomesOf(reply: unknown): Pick<PublishReceipt, 'outcomes'> {
+  const values = list(reply);
+  if (values.length === 0) return {};
+  const outcomes = new Map<number, OperationOutcome>();
+  for (let index = 0; index + 1 < values.length; index += 2) {
+    const outcome = values[index + 1];
+    if (isOutcome(outcome)) outcomes.set(integer(values[index]), outcome);
+  }
+  return { outcomes };
 }
 
 function poisonOf(reply: unknown): Pick<PublishReceipt, 'poison'> {
@@ -101,8 +117,8 @@ export function isMaintenanceDue(entries: readonly unknown[]): boolean {
 }
 
 export function parseCounts(reply: unknown): TopicCounts {
-  const [waiting = 0, pending = 0, delayed = 0, dead = 0] = list(reply).map(integer);
-  return { waiting, pending, delayed, dead };
+  const [waiting = 0, pending = 0, delayed = 0, dead = 0, paused = 0] = list(reply).map(integer);
+  return { waiting, pending, delayed, dead, ...(paused === 1 && { paused: true }) };
 }
 
 /** The jobs that one run of the peek script has listed, and where to go on; `number` is 0 at the end. */
@@ -155,20 +171,37 @@ export function memberOf(job: Delivery): string {
   return [id, timeAndRouting(job), '', deliveries, JSON.stringify(history), payload].join('\n');
 }
 
-/** The value of the field `at`: when the job was enqueued, and its routing. */
+/** The value of the field `at`: when the job was enqueued, its routing and its attributes; or the operation. */
 export function timeAndRouting({
   enqueuedAtMs,
   routing,
+  attributes,
+  operation,
 }: {
   enqueuedAtMs: number;
   routing?: string | undefined;
+  attributes?: string | undefined;
+  operation?: string | undefined;
 }): string | number {
+  if (operation !== undefined) return `${enqueuedAtMs} !${operation}`;
+  if (attributes !== undefined) return `${enqueuedAtMs} ${routing ?? NO_ROUTING} ${attributes}`;
   return routing === undefined ? enqueuedAtMs : `${enqueuedAtMs} ${routing}`;
 }
 
-function parseTimeAndRouting(value = '0'): { enqueuedAtMs: number; routing?: string } {
-  const [time, routing] = value.split(' ');
-  return { enqueuedAtMs: Number(time), ...(routing !== undefined && { routing }) };
+/** Stands for the routing of a job that has attributes only. */
+const NO_ROUTING = '-';
+
+function parseTimeAndRouting(value = '0'): {
+  enqueuedAtMs: number;
+  routing?: string;
+  attributes?: string;
+} {
+  const [time, routing = NO_ROUTING, attributes] = value.split(' ');
+  return {
+    enqueuedAtMs: Number(time),
+    ...(routing !== NO_ROUTING && { routing }),
+    ...(attributes !== undefined && { attributes }),
+  };
 }
 
 /** The handle of a job in a subqueue begins with the name of the subqueue. */
