@@ -98,6 +98,18 @@ export class JobTimeoutError extends HoldfastError {
   }
 }
 
+/** The reason of the signal of a handler whose job was cancelled. */
+export class JobCancelledError extends HoldfastError {
+  readonly code = 'QUEUE_JOB_CANCELLED';
+
+  constructor(topic: string) {
+    super(`${topic}: the job was cancelled; it does not run again`, {
+      retryable: false,
+      outcome: 'unknown',
+    });
+  }
+}
+
 /** The store has no such operation; nothing was changed. */
 export class OperationUnsupportedError extends HoldfastError {
   readonly code = 'QUEUE_OPERATION_UNSUPPORTED';

@@ -192,6 +192,11 @@ export interface ProcessOptions {
    */
   maxAttempts?: number;
   /**
+   * How many consumers in succession may die with a job before it is dead-lettered; as an attempt, such a death does not
+   * count then. 1 to 1 000. Default: what is left of `maxAttempts`.
+   */
+  maxCrashes?: number;
+  /**
    * With `dead-letter`, a job whose attempts are used up goes to the dead letters; until its next attempt, a failed one
    * is put aside as a delayed job, and others go first. With `block` it is retried for ever, at most a minute apart,
    * and blocks its partition, or one of the `concurrency` slots. Default `'dead-letter'`.

@@ -12,10 +12,7 @@ interface ControlDeps {
   readonly backend: QueueBackend;
   readonly delays: RemainingDelays;
   readonly newId: () => string;
-  readonly submit: (
-    submission: Submission,
-    signal: AbortSignal | undefined,
-  ) => Promise<Accepted>;
+  readonly submit: (submission: Submission, signal: AbortSignal | undefined) => Promise<Accepted>;
   /** @throws QueueClosedError */
   readonly assertOpen: (tried: string) => void;
   /** Jobs of the topic were removed: there may be room for others. */
@@ -81,7 +78,11 @@ export function createQueueControl(deps: ControlDeps): QueueControl {
   };
 }
 
-function targeted(tried: OperationKind, topic: string, id: string): Pick<Operation, 'topic' | 'target'> {
+function targeted(
+  tried: OperationKind,
+  topic: string,
+  id: string,
+): Pick<Operation, 'topic' | 'target'> {
   return { topic: checkTopic(tried, topic), target: checkJobId(tried, id) };
 }
 
@@ -92,7 +93,8 @@ async function operate<Outcome extends OperationOutcome>(
 ): Promise<Controlled<Outcome>> {
   assertOpen(operation);
   signal?.throwIfAborted();
-  if (backend.operations?.includes(operation) !== true) throw new OperationUnsupportedError(operation);
+  if (backend.operations?.includes(operation) !== true)
+    throw new OperationUnsupportedError(operation);
   const { enqueuedAtMs, dueAtMs } = delays.timesOf(delayMs ?? 0);
   const submission: Submission = {
     topic,
