@@ -110,13 +110,14 @@ export class JobCancelledError extends HoldfastError {
   }
 }
 
-/** The store has no such operation; nothing was changed. */
+/** The store has no such operation, or not on such a job; nothing was changed. */
 export class OperationUnsupportedError extends HoldfastError {
   readonly code = 'QUEUE_OPERATION_UNSUPPORTED';
   readonly operation: string;
 
-  constructor(operation: string) {
-    super(`${operation}: the store of this queue has no such operation; see its documentation`, {
+  constructor(operation: string, reason = 'the store has no such operation', cause?: unknown) {
+    super(`${operation}: ${reason}; see the documentation of the store of this queue`, {
+      cause,
       retryable: false,
       outcome: 'not-applied',
     });

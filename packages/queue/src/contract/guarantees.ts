@@ -9,7 +9,7 @@ import type { Queue } from '../queue.ts';
  * - `takeover`: `recover` hands over orphaned jobs; without it, `fetch` delivers them later.
  * - `fairness`: no priority level starves.
  * - `operations`: the store applies all operations, such as `pause`.
- * - `cancelling`: the store tells consumers of jobs that were cancelled while they hold them.
+ * - `full-control`: the store cancels jobs that consumers hold, too, and reschedules those that wait.
  */
 export type StoreGuarantee =
   | 'deduplication'
@@ -17,7 +17,7 @@ export type StoreGuarantee =
   | 'takeover'
   | 'fairness'
   | 'operations'
-  | 'cancelling';
+  | 'full-control';
 
 /** Opens a queue for one test, with these options besides its own. */
 export type OpenContractQueue = (options?: Pick<QueueOptions, 'topics'>) => Promise<Queue>;

@@ -57,7 +57,7 @@ export function honoursQueueContract(
   group('options of jobs', () => honoursJobOptions(openUp, test));
   group('pausing', () => honoursPause(openUp, testFor('operations')));
   group('control of jobs', () =>
-    honoursJobControl(openUp, testFor('operations'), testFor('cancelling')),
+    honoursJobControl(openUp, testFor('operations'), testFor('full-control')),
   );
   group('purging', () => honoursPurge(openUp, testFor('operations')));
 }

@@ -1,6 +1,11 @@
 import { boolean, integer, objectWith, optional, parseOptions } from '@holdfast/foundation';
 import type { QueueBackend, RemovalPosition } from '../backend.ts';
-import { BackendError, OperationUnsupportedError, PurgeInterruptedError } from '../errors.ts';
+import {
+  BackendError,
+  OperationUnsupportedError,
+  PoisonJobError,
+  PurgeInterruptedError,
+} from '../errors.ts';
 import { checkJobId, checkTopic } from '../producer/payload.ts';
 import type { Accepted } from '../state/accepted.ts';
 import { type Submission, outcomeOf } from '../state/pending-job.ts';
@@ -105,7 +110,10 @@ async function operate<Outcome extends OperationOutcome>(
     enqueuedAtMs,
     dueAtMs,
   };
-  const answer = await submit(submission, signal);
+  const answer = await submit(submission, signal).catch((error: unknown) => {
+    if (!(error instanceof PoisonJobError)) throw error;
+    throw new OperationUnsupportedError(operation, error.reason, error);
+  });
   const { id: operationId, accepted } = answer;
   const missing = accepted === backend.kind ? 'unknown' : 'pending';
   return { operationId, accepted, outcome: outcomeOf<Outcome>(answer) ?? missing };
