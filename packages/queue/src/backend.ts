@@ -1,3 +1,6 @@
+import type { OperationOutcome } from './control/control.ts';
+import type { OperationKind } from './control/operation.ts';
+
 /**
  * The port to a store of jobs. A store keeps jobs in order, deduplicates them by (owner epoch, origin epoch, sequence),
  * grants leases, and classifies its errors by what can be done about them.
@@ -44,7 +47,32 @@ export interface QueueBackend {
   count(topic: string): Promise<TopicCounts>;
   /** Lists some of the topic's jobs of one kind, the oldest first as far as the store knows. @throws BackendError */
   peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]>;
+  /** The operations that `publish` applies, in the order of the jobs; absent: none. */
+  readonly operations?: readonly OperationKind[];
+  /** Whether the topic is paused. @throws BackendError */
+  isPaused?(topic: string): Promise<boolean>;
+  /**
+   * Removes jobs that wait, in small steps: each step ends soon, and says where the next one begins.
+   * @param after what the step before has returned as `next`.
+   * @param delayed removes delayed jobs as well.
+   * @throws BackendError
+   */
+  removeWaiting?(
+    topic: string,
+    delayed: boolean,
+    after: RemovalPosition | undefined,
+  ): Promise<RemovalStep>;
   close(): Promise<void>;
+}
+
+/** Where the next step of a removal begins, as the store itself has written it. */
+export type RemovalPosition = readonly (string | number)[];
+
+/** What one step has removed. */
+export interface RemovalStep {
+  readonly removed: number;
+  /** Absent at the end. */
+  readonly next?: RemovalPosition;
 }
 
 /** The kinds of jobs that can be listed. */
@@ -59,6 +87,8 @@ export interface TopicCounts {
   readonly delayed: number;
   /** Dead letters. */
   readonly dead: number;
+  /** The topic is paused; absent otherwise. */
+  readonly paused?: true;
 }
 
 /** A listed job. */
@@ -70,6 +100,7 @@ export interface PeekedJob {
   readonly deliveries: number;
   readonly dueAtMs?: number;
   readonly routing?: string;
+  readonly attributes?: string;
 }
 
 /** The classes of failures, by what can be done about them. */
@@ -150,6 +181,16 @@ export interface PublishedJob {
   readonly delayMs?: number;
   /** The priority level or the key's hash; see `producer/scheduling.ts`. */
   readonly routing?: string | undefined;
+  /**
+   * What travels with the job besides, as `name:value` parts separated by semicolons, without spaces or control
+   * characters. Stores keep it as it is; see `producer/job-options.ts`. Absent: nothing.
+   */
+  readonly attributes?: string | undefined;
+  /**
+   * It is no job, but an operation on the topic: the store applies it, in its place among the jobs and once, by its
+   * sequence. The id of the job that it concerns is its payload.
+   */
+  readonly operation?: OperationKind | undefined;
   /** JSON. */
   readonly payload: string;
 }
@@ -164,6 +205,8 @@ export interface PublishReceipt {
   readonly duplicates: readonly string[];
   /** The number of jobs at the end that were not added because of `maxJobs`. */
   readonly refused: number;
+  /** What became of the operations that were applied, by their sequences. Absent: there were none. */
+  readonly outcomes?: ReadonlyMap<number, OperationOutcome>;
   /**
    * The first poison job: the store rejects this job, but not the topic. The jobs before it were added; those behind
    * it were not tried.
@@ -211,14 +254,28 @@ export interface Subscription {
    * their leases expire.
    */
   release?(jobs: readonly Pick<Delivery, 'handle' | 'deliveries'>[]): Promise<void>;
+  /**
+   * What operations have done to the topic; asked often while jobs are `held`. Without this method, the store knows no
+   * operation that concerns those.
+   */
+  control?(held: readonly string[]): Promise<TopicControl>;
   /** @param held deliveries whose handlers still run: their leases expire. Other jobs are handed back. */
   close(held?: readonly string[]): Promise<void>;
 }
 
+/** What operations have done to a topic that concerns its consumers. */
+export interface TopicControl {
+  readonly isPaused: boolean;
+  /** The handles of jobs that were cancelled while a consumer held them, and are not acknowledged yet. */
+  readonly cancelled: readonly string[];
+}
+
 /** A job that processes died with may be what they died of: it is taken over alone for its last delivery. */
 export interface LastDeliveries {
-  /** The number of the delivery that is the last one. */
+  /** The number of the delivery that is the last one; a job's own attribute `attempts` precedes it. */
   readonly delivery: number;
+  /** It is the number of crashes in succession after which there is none instead. Default false. */
+  readonly isOfCrashes?: boolean;
   /** The most jobs that are taken over for it. */
   readonly max: number;
 }
@@ -231,6 +288,7 @@ export interface DeadLetter {
   readonly enqueuedAtMs: number;
   readonly deliveries: number;
   readonly routing?: string;
+  readonly attributes?: string;
   readonly reason: string;
   /** The stack of the error, without its message. */
   readonly stack?: string;
@@ -248,8 +306,14 @@ export interface Delivery {
   readonly enqueuedAtMs: number;
   readonly payload: string;
   readonly routing?: string;
+  readonly attributes?: string;
   /** The reasons of earlier failures, before it was redriven; absent when there are none. */
   readonly history?: readonly string[];
+  /**
+   * How many consumers in succession have died with the job, since it was added or a handler failed. Absent: none, or
+   * the store does not count them.
+   */
+  readonly crashes?: number;
   /** A consumer died with the job, and the store delivers such jobs by `fetch`. Absent otherwise. */
   readonly isRecovered?: true;
 }

@@ -4,6 +4,7 @@ import { deadLettersOf, poisonJobsOf } from './admin/dead-letters.ts';
 import { healthOf } from './admin/health.ts';
 import { inspectionOf } from './admin/inspection.ts';
 import type { QueueBackend } from './backend.ts';
+import { createQueueControl } from './control/queue-control.ts';
 import { TopicConsumer } from './consumer/consumer.ts';
 import { createJobExecutor } from './consumer/job-execution.ts';
 import { useJobMemory } from './consumer/job-memory.ts';
@@ -26,6 +27,7 @@ import {
   parseNewJobs,
   parseProcessOptions,
 } from './options.ts';
+import { attributesOf } from './producer/job-options.ts';
 import { checkJobId, checkTopic, serializePayload } from './producer/payload.ts';
 import type { Submission } from './state/pending-job.ts';
 import { reportingRoom } from './producer/freed-room.ts';
@@ -66,6 +68,14 @@ export class DurableQueue implements Queue {
   #lastId = 0;
   #closed: Promise<void> | undefined;
   readonly on: Queue['on'] = this.#events.on;
+  readonly pause: Queue['pause'];
+  readonly resume: Queue['resume'];
+  readonly isPaused: Queue['isPaused'];
+  readonly cancel: Queue['cancel'];
+  readonly reschedule: Queue['reschedule'];
+  readonly promote: Queue['promote'];
+  readonly purge: Queue['purge'];
+  readonly drain: Queue['drain'];
 
   constructor(
     backend: QueueBackend,
@@ -79,6 +89,17 @@ export class DurableQueue implements Queue {
     this.#delays = new RemainingDelays(options.tuning.clock);
     const shared = { events, fallback, delays: this.#delays };
     this.#opening = new QueueOpening({ backend, options, journals, ...shared });
+    const control = createQueueControl({
+      backend,
+      delays: this.#delays,
+      newId: () => this.#newId(),
+      submit: (submission, signal) => this.#submit(submission, signal),
+      assertOpen: this.#assertOpen,
+      freed: (topic) => this.#opening.backpressure?.freed(topic),
+    });
+    ({ pause: this.pause, resume: this.resume, isPaused: this.isPaused } = control);
+    ({ cancel: this.cancel, reschedule: this.reschedule, promote: this.promote } = control);
+    ({ purge: this.purge, drain: this.drain } = control);
   }
 
   get current(): Acceptor {
@@ -270,11 +291,12 @@ export class DurableQueue implements Queue {
   #submission(
     topic: string,
     payload: unknown,
-    { jobId, delayMs, ...routed }: ResolvedEnqueueOptions,
+    { jobId, delayMs, maxAttempts, backoff, timeoutMs, ...routed }: ResolvedEnqueueOptions,
     index?: number,
   ): Submission {
     const { maxPayloadBytes, topics } = this.#options.tuning;
     const routing = routingOf(topic, routed, topics.get(topic)?.partitions);
+    const attributes = attributesOf({ maxAttempts, backoff, timeoutMs });
     return {
       topic: checkTopic('enqueue', topic),
       payload: serializePayload(topic, payload, maxPayloadBytes, index),
@@ -282,6 +304,7 @@ export class DurableQueue implements Queue {
       unique: jobId !== undefined,
       ...this.#delays.timesOf(delayMs),
       ...(routing !== undefined && { routing }),
+      ...(attributes !== undefined && { attributes }),
     };
   }
 

@@ -98,6 +98,50 @@ export class JobTimeoutError extends HoldfastError {
   }
 }
 
+/** The reason of the signal of a handler whose job was cancelled. */
+export class JobCancelledError extends HoldfastError {
+  readonly code = 'QUEUE_JOB_CANCELLED';
+
+  constructor(topic: string) {
+    super(`${topic}: the job was cancelled; it does not run again`, {
+      retryable: false,
+      outcome: 'unknown',
+    });
+  }
+}
+
+/** The store has no such operation, or not on such a job; nothing was changed. */
+export class OperationUnsupportedError extends HoldfastError {
+  readonly code = 'QUEUE_OPERATION_UNSUPPORTED';
+  readonly operation: string;
+
+  constructor(operation: string, reason = 'the store has no such operation', cause?: unknown) {
+    super(`${operation}: ${reason}; see the documentation of the store of this queue`, {
+      cause,
+      retryable: false,
+      outcome: 'not-applied',
+    });
+    this.operation = operation;
+  }
+}
+
+/** A `purge` or `drain` failed when some jobs were removed already; call it again for the others. */
+export class PurgeInterruptedError extends HoldfastError {
+  readonly code = 'QUEUE_PURGE_INTERRUPTED';
+  readonly topic: string;
+  /** The jobs that were removed, as far as is known. */
+  readonly removed: number;
+
+  constructor(tried: string, topic: string, removed: number, cause: BackendError) {
+    super(
+      `${tried} of ${topic}: ${removed} jobs were removed, then ${cause.message}; call it again for the others`,
+      { cause, retryable: true, outcome: 'unknown' },
+    );
+    this.topic = topic;
+    this.removed = removed;
+  }
+}
+
 /** A handler ignored a failed statement, so its transaction could not be committed. The job is retried. */
 export class EffectRolledBackError extends HoldfastError {
   readonly code = 'QUEUE_EFFECT_ROLLED_BACK';

@@ -19,6 +19,18 @@ export type {
   Subscription,
   TopicCounts,
 } from './backend.ts';
+export type {
+  CancelOutcome,
+  ControlOptions,
+  Controlled,
+  DrainOptions,
+  PauseOutcome,
+  PromoteOutcome,
+  QueueControl,
+  RescheduleOptions,
+  RescheduleOutcome,
+  ResumeOutcome,
+} from './control/control.ts';
 export {
   BackendError,
   DuplicateConsumerError,
@@ -31,6 +43,8 @@ export {
   FallbackFailedError,
   FallbackNotReadyError,
   JobTimeoutError,
+  OperationUnsupportedError,
+  PurgeInterruptedError,
   QueueFullError,
   SchemaViolationError,
   ServerUnsupportedError,
@@ -72,6 +86,7 @@ export type {
   QueueStats,
 } from './queue.ts';
 export { type TopicHandler, defineTopics } from './producer/define-topics.ts';
+export type { JobBackoff, JobOptions } from './producer/job-options.ts';
 export type { Priority } from './producer/scheduling.ts';
 export type { IoredisClient, RedisConnector, RequiredOptions } from './redis/connector.ts';
 export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';

@@ -17,6 +17,7 @@ import {
 } from '@holdfast/foundation';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { AcknowledgeLevel, EnqueueManyOptions, ProcessOptions } from './queue.ts';
+import { type RequestedJobOptions, jobOptionsShape } from './producer/job-options.ts';
 import { topicsRule } from './producer/define-topics.ts';
 import { PRIORITIES, type Priority } from './producer/scheduling.ts';
 import type { TopicOptions, Topics } from './producer/topics.ts';
@@ -143,8 +144,9 @@ export type ResolvedQueueTuning = Readonly<
 
 /** The options of `process` with every default filled in. */
 export type ResolvedProcessOptions = Readonly<
-  Required<Omit<ProcessOptions, 'name' | 'retry' | 'timeoutMs'>>
+  Required<Omit<ProcessOptions, 'name' | 'retry' | 'timeoutMs' | 'maxCrashes'>>
 > & {
+  readonly maxCrashes: number | undefined;
   readonly retry: ProcessOptions['retry'] | undefined;
   readonly timeoutMs: number | undefined;
 };
@@ -190,6 +192,7 @@ const enqueueShape = {
   jobId: optional(string({ maxLength: 200 })),
   key: optional(string({ maxLength: 200 })),
   priority: optional(oneOf(PRIORITIES)),
+  ...jobOptionsShape,
   signal: optional(objectWith<AbortSignal>(['aborted', 'addEventListener'])),
 };
 
@@ -204,6 +207,7 @@ const consumerShape = {
   maxPerSecond: integer({ min: 1, max: UNLIMITED_PER_SECOND, default: UNLIMITED_PER_SECOND }),
   concurrency: integer({ min: 1, max: 10_000, default: 10 }),
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
+  maxCrashes: optional(integer({ min: 1, max: 1_000 })),
   whenExhausted: oneOf(['dead-letter', 'block'], 'dead-letter'),
   retryDelayMs: milliseconds(1_000),
   retry: optional(callback<NonNullable<ProcessOptions['retry']>>()),
@@ -220,7 +224,7 @@ const closeShape = {
 };
 
 /** The options of `enqueue` with every default filled in. */
-export interface ResolvedEnqueueOptions {
+export interface ResolvedEnqueueOptions extends RequestedJobOptions {
   readonly jobId: string | undefined;
   readonly delayMs: number;
   readonly key: string | undefined;

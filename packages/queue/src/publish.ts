@@ -25,6 +25,7 @@ export async function publishIsolatingPoison(
   let { poison, refused, alreadyApplied } = first;
   if (poison === undefined) return first;
   const duplicates = [...first.duplicates];
+  const outcomes = new Map(first.outcomes);
   let left = publication.jobs;
   while (poison !== undefined) {
     const { sequence, reason } = poison;
@@ -39,7 +40,15 @@ export async function publishIsolatingPoison(
     const next = await identity.publish({ ...publication, ...identity.owner, jobs: left });
     alreadyApplied += next.alreadyApplied;
     duplicates.push(...next.duplicates);
+    for (const [applied, outcome] of next.outcomes ?? []) outcomes.set(applied, outcome);
     ({ poison, refused } = next);
   }
-  return { remembered: first.remembered, alreadyApplied, duplicates, refused };
+  const { remembered } = first;
+  return {
+    remembered,
+    alreadyApplied,
+    duplicates,
+    refused,
+    ...(outcomes.size > 0 && { outcomes }),
+  };
 }

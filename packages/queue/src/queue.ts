@@ -1,6 +1,8 @@
 import type { Subscribe } from '@holdfast/foundation';
 import type { ErrorClass, PeekedKind, TopicCounts } from './backend.ts';
+import type { QueueControl } from './control/control.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
+import type { JobOptions } from './producer/job-options.ts';
 import type { Priority } from './producer/scheduling.ts';
 import type { Accepted, Acceptor } from './state/accepted.ts';
 import type { QueueEvents } from './state/queue-events.ts';
@@ -24,7 +26,7 @@ export type { QueueEvents } from './state/queue-events.ts';
  *   journal and back. With `concurrency: 1` they are handled in that order; failed ones come later, unless
  *   `whenExhausted` is `block`. Jobs of one `key` always are; jobs of a higher `priority` precede others.
  */
-export interface Queue<T extends Topics = Topics> {
+export interface Queue<T extends Topics = Topics> extends QueueControl {
   /** The store that accepts jobs now. */
   readonly current: Acceptor;
   /** See `state/queue-state.ts` for the state diagram. */
@@ -109,7 +111,7 @@ export interface Queue<T extends Topics = Topics> {
 export type AcknowledgeLevel = 'local' | 'redis' | 'replicated';
 
 /** One job of `enqueueMany`. */
-export interface NewJob<Payload = unknown> {
+export interface NewJob<Payload = unknown> extends JobOptions {
   payload: Payload;
   jobId?: string;
   delayMs?: number;
@@ -118,7 +120,7 @@ export interface NewJob<Payload = unknown> {
 }
 
 /** Options of one call of `enqueue`. */
-export interface EnqueueOptions {
+export interface EnqueueOptions extends JobOptions {
   /** The delay before the job is handled, in milliseconds, by the clock of Redis. Default 0. */
   delayMs?: number;
   /**
@@ -189,6 +191,11 @@ export interface ProcessOptions {
    * Default 3.
    */
   maxAttempts?: number;
+  /**
+   * How many consumers in succession may die with a job before it is dead-lettered; as an attempt, such a death does not
+   * count then. 1 to 1 000. Default: what is left of `maxAttempts`.
+   */
+  maxCrashes?: number;
   /**
    * With `dead-letter`, a job whose attempts are used up goes to the dead letters; until its next attempt, a failed one
    * is put aside as a delayed job, and others go first. With `block` it is retried for ever, at most a minute apart,

@@ -8,8 +8,16 @@ import type { Queue } from '../queue.ts';
  * - `keys`: the store delivers the jobs of a partition one at a time.
  * - `takeover`: `recover` hands over orphaned jobs; without it, `fetch` delivers them later.
  * - `fairness`: no priority level starves.
+ * - `operations`: the store applies all operations, such as `pause`.
+ * - `full-control`: the store cancels jobs that consumers hold, too, and reschedules those that wait.
  */
-export type StoreGuarantee = 'deduplication' | 'keys' | 'takeover' | 'fairness';
+export type StoreGuarantee =
+  | 'deduplication'
+  | 'keys'
+  | 'takeover'
+  | 'fairness'
+  | 'operations'
+  | 'full-control';
 
 /** Opens a queue for one test, with these options besides its own. */
 export type OpenContractQueue = (options?: Pick<QueueOptions, 'topics'>) => Promise<Queue>;

@@ -8,11 +8,13 @@ import {
   toEnqueueError,
 } from '../errors.ts';
 import { isHoldfastError } from '@holdfast/foundation';
+import type { PublishReceipt } from '../backend.ts';
 import type { StoredJob } from '../fallback/record.ts';
 import { publishIsolatingPoison } from '../publish.ts';
 import type { Accepted } from '../queue.ts';
 import { ConnectionMonitor } from '../recovery/connection-monitor.ts';
 import { type OnLate, PendingJob, type Submission } from '../state/pending-job.ts';
+import { reportOperations } from '../state/operation-reports.ts';
 import { type ProducerDeps, ProducerState } from '../state/producer-state.ts';
 import type { TopicBuffer } from '../state/topic-buffer.ts';
 
@@ -191,7 +193,7 @@ export class Producer {
     buffer: TopicBuffer,
     batch: readonly PendingJob[],
     poisoned: ReadonlyMap<number, string>,
-    receipt: { readonly refused: number; readonly duplicates: readonly string[] },
+    receipt: Pick<PublishReceipt, 'refused' | 'duplicates' | 'outcomes'>,
   ): void {
     const { backend, topics } = this.#deps;
     const { topic } = buffer;
@@ -199,13 +201,16 @@ export class Producer {
     const taken = batch.slice(0, room);
     const added =
       poisoned.size === 0 ? taken : taken.filter(({ job }) => !poisoned.has(job.sequence));
-    this.state.confirm(
-      buffer,
-      added.map(({ job }) => job),
-    );
+    const jobs = added.map(({ job }) => job);
+    this.state.confirm(buffer, jobs);
     this.state.counts.acceptedByRedis += added.length;
     const duplicates = skippedAsDuplicates(added, receipt.duplicates);
-    for (const pending of added) pending.accept(backend.kind, duplicates.has(pending));
+    const { outcomes } = receipt;
+    for (const pending of added) {
+      const outcome = outcomes?.get(pending.job.sequence);
+      pending.accept(backend.kind, duplicates.has(pending), outcome);
+    }
+    if (outcomes !== undefined) reportOperations(this.#deps, topic, jobs, outcomes);
     const limit = `${topic} holds ${topics.get(topic)?.maxJobs} jobs (maxJobs) in Redis already`;
     for (const job of batch.slice(room)) job.reject(new QueueFullError('maxJobs', limit));
     for (const pending of poisoned.size === 0 ? [] : batch) {

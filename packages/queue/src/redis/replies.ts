@@ -1,10 +1,20 @@
+import type { OperationOutcome } from '../control/control.ts';
+import { isOutcome } from '../control/operation.ts';
 import { BackendError } from '../errors.ts';
-import type { DeadLetter, Delivery, PeekedJob, PublishReceipt, TopicCounts } from '../backend.ts';
+import type {
+  DeadLetter,
+  Delivery,
+  PeekedJob,
+  PublishReceipt,
+  TopicControl,
+  TopicCounts,
+} from '../backend.ts';
 
 /** Parsers for the replies of the scripts and stream commands. An unexpected reply is `denied`. */
 
 export function parseReceipt(reply: unknown): PublishReceipt {
-  const [remembered, alreadyApplied, refused = 0, poison = [], ...duplicates] = list(reply);
+  const [remembered, alreadyApplied, refused = 0, poison = [], outcomes = [], ...duplicates] =
+    list(reply);
   if (alreadyApplied === -1) {
     throw new BackendError(
       'busy',
@@ -16,8 +26,21 @@ export function parseReceipt(reply: unknown): PublishReceipt {
     alreadyApplied: integer(alreadyApplied),
     refused: integer(refused),
     duplicates: duplicates.map(text),
+    ...outcomesOf(outcomes),
     ...poisonOf(poison),
   };
+}
+
+/** The sequences of the operations, each followed by what became of it. */
+function outcomesOf(reply: unknown): Pick<PublishReceipt, 'outcomes'> {
+  const values = list(reply);
+  if (values.length === 0) return {};
+  const outcomes = new Map<number, OperationOutcome>();
+  for (let index = 0; index + 1 < values.length; index += 2) {
+    const outcome = values[index + 1];
+    if (isOutcome(outcome)) outcomes.set(integer(values[index]), outcome);
+  }
+  return { outcomes };
 }
 
 function poisonOf(reply: unknown): Pick<PublishReceipt, 'poison'> {
@@ -48,13 +71,11 @@ export function parseMaintenance(reply: unknown): Maintenance {
   const [dueInMs, partitions, levels, taken, isPartial] = list(reply);
   return {
     dueInMs: integer(dueInMs),
-    subqueues: [
-      ...(levels === 1 ? ['high', 'low'] : []),
-      ...Array.from({ length: integer(partitions) }, (_, number) => String(number)),
-    ],
+    subqueues: subqueueNames(integer(partitions), levels === 1),
     taken: list(taken).map((entry) => {
-      const [handle, deliveries, fields] = list(entry);
-      return delivery(handle, integer(deliveries), fields);
+      const [handle, deliveries, fields, crashes = 0] = list(entry);
+      const job = delivery(handle, integer(deliveries), fields);
+      return crashes === 0 ? job : { ...job, crashes: integer(crashes) };
     }),
     isPartial: isPartial === 1,
   };
@@ -101,8 +122,8 @@ export function isMaintenanceDue(entries: readonly unknown[]): boolean {
 }
 
 export function parseCounts(reply: unknown): TopicCounts {
-  const [waiting = 0, pending = 0, delayed = 0, dead = 0] = list(reply).map(integer);
-  return { waiting, pending, delayed, dead };
+  const [waiting = 0, pending = 0, delayed = 0, dead = 0, paused = 0] = list(reply).map(integer);
+  return { waiting, pending, delayed, dead, ...(paused === 1 && { paused: true }) };
 }
 
 /** The jobs that one run of the peek script has listed, and where to go on; `number` is 0 at the end. */
@@ -155,20 +176,37 @@ export function memberOf(job: Delivery): string {
   return [id, timeAndRouting(job), '', deliveries, JSON.stringify(history), payload].join('\n');
 }
 
-/** The value of the field `at`: when the job was enqueued, and its routing. */
+/** The value of the field `at`: when the job was enqueued, its routing and its attributes; or the operation. */
 export function timeAndRouting({
   enqueuedAtMs,
   routing,
+  attributes,
+  operation,
 }: {
   enqueuedAtMs: number;
   routing?: string | undefined;
+  attributes?: string | undefined;
+  operation?: string | undefined;
 }): string | number {
+  if (operation !== undefined) return `${enqueuedAtMs} !${operation}`;
+  if (attributes !== undefined) return `${enqueuedAtMs} ${routing ?? NO_ROUTING} ${attributes}`;
   return routing === undefined ? enqueuedAtMs : `${enqueuedAtMs} ${routing}`;
 }
 
-function parseTimeAndRouting(value = '0'): { enqueuedAtMs: number; routing?: string } {
-  const [time, routing] = value.split(' ');
-  return { enqueuedAtMs: Number(time), ...(routing !== undefined && { routing }) };
+/** Stands for the routing of a job that has attributes only. */
+const NO_ROUTING = '-';
+
+function parseTimeAndRouting(value = '0'): {
+  enqueuedAtMs: number;
+  routing?: string;
+  attributes?: string;
+} {
+  const [time, routing = NO_ROUTING, attributes] = value.split(' ');
+  return {
+    enqueuedAtMs: Number(time),
+    ...(routing !== NO_ROUTING && { routing }),
+    ...(attributes !== undefined && { attributes }),
+  };
 }
 
 /** The handle of a job in a subqueue begins with the name of the subqueue. */
@@ -262,6 +300,51 @@ function delivery(handle: unknown, deliveries: number, fields: unknown): Deliver
     id: id ?? name,
     ...parseTimeAndRouting(at),
     payload,
+  };
+}
+
+/** One step of ZSCAN that looks for a member. */
+export function parseScan(reply: unknown): { cursor: string; member?: string } {
+  const [cursor, found] = list(reply);
+  const [member] = list(found);
+  return { cursor: text(cursor), ...(member !== undefined && { member: text(member) }) };
+}
+
+/** One step of a search in the streams; the number is negative when it was found, and 0 at the end. */
+export function parseFound(reply: unknown): { number: number; after: string; subqueue: string } {
+  const [number, after, subqueue = ''] = list(reply);
+  return { number: integer(number), after: text(after), subqueue: text(subqueue) };
+}
+
+export function parseRemoved(reply: unknown): {
+  removed: number;
+  isPartial: boolean;
+  last: string;
+} {
+  const [removed, isPartial, last] = list(reply);
+  return { removed: integer(removed), isPartial: isPartial === 1, last: text(last) };
+}
+
+/** The names of the subqueues of a layout, without the main one. */
+export function parseSubqueues(reply: unknown): string[] {
+  const [partitions, levels] = list(reply);
+  return subqueueNames(Number(partitions ?? 0), levels !== null);
+}
+
+function subqueueNames(partitions: number, hasLevels: boolean): string[] {
+  const numbers = Array.from({ length: partitions }, (_, number) => String(number));
+  return hasLevels ? ['high', 'low', ...numbers] : numbers;
+}
+
+/** The reply of the control script for these subqueues. */
+export function parseControl(reply: unknown, subqueues: readonly string[]): TopicControl {
+  const [isPaused, ...cancelled] = list(reply);
+  return {
+    isPaused: isPaused === 1,
+    cancelled: cancelled.flatMap((entries, index) => {
+      const subqueue = subqueues[index] ?? '';
+      return list(entries).map((id) => (subqueue === '' ? text(id) : `${subqueue}/${text(id)}`));
+    }),
   };
 }
 

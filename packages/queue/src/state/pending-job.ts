@@ -1,5 +1,7 @@
 import { onAbort } from '@holdfast/foundation';
 import type { StoredJob } from '../fallback/record.ts';
+import type { OperationOutcome } from '../control/control.ts';
+import type { OperationKind } from '../control/operation.ts';
 import type { Accepted, Acceptor } from '../queue.ts';
 
 /** The arguments of an `enqueue` call, validated and serialized. */
@@ -15,6 +17,23 @@ export interface Submission {
   readonly dueAtMs: number;
   /** The priority or the key's hash; see `scheduling.ts`. */
   readonly routing?: string | undefined;
+  /** What the job asks of its consumer; see `producer/job-options.ts`. */
+  readonly attributes?: string | undefined;
+  /** It is no job, but an operation on the topic. */
+  readonly operation?: OperationKind | undefined;
+}
+
+/** The answer to an operation, which is accepted as a job is. */
+interface AcceptedOperation extends Accepted {
+  /** Absent while the store has not told it. */
+  outcome?: OperationOutcome;
+}
+
+/** What the store has told of an operation; its kind decides which outcomes there are. */
+export function outcomeOf<Outcome extends OperationOutcome>(
+  answer: AcceptedOperation,
+): Outcome | undefined {
+  return answer.outcome as Outcome | undefined;
 }
 
 /** Called when a job is accepted after its caller has given up. */
@@ -66,14 +85,16 @@ export class PendingJob {
     return this.#isSettled;
   }
 
-  accept(acceptor: Acceptor, isDuplicate = false): void {
+  /** @param outcome what became of an operation, where the store has told it. */
+  accept(acceptor: Acceptor, isDuplicate = false, outcome?: OperationOutcome): void {
     const onLate = this.#onLate;
     this.#onLate = undefined;
     if (this.#isSettled && onLate === undefined) return;
     const { id } = this.job;
-    const answer: Accepted = isDuplicate
+    const answer: AcceptedOperation = isDuplicate
       ? { id, accepted: acceptor, duplicate: true }
       : { id, accepted: acceptor };
+    if (outcome !== undefined) answer.outcome = outcome;
     if (this.#isSettled) return onLate?.(answer);
     this.#settle();
     this.#resolve(answer);

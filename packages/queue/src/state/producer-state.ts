@@ -12,6 +12,7 @@ import type { Backlog } from '../fallback/backlog.ts';
 import type { PoisonStore } from '../fallback/poison-store.ts';
 import type { TopicOptions } from '../options.ts';
 import type { AcknowledgeLevel, Acceptor, QueueEvents } from '../queue.ts';
+import { reportOperations } from './operation-reports.ts';
 import { QueueStateMachine } from './state-machine.ts';
 import { Notifier } from '../notifier.ts';
 import { ProducerIdentity } from './producer-identity.ts';
@@ -207,6 +208,7 @@ export class ProducerState {
     this.#drain.jobs += jobs.length;
     this.counts.alreadyApplied += receipt.alreadyApplied;
     this.recordOldest(jobs[0]);
+    reportOperations(this.#deps, topic, jobs, receipt.outcomes);
     if (originNonce === this.#deps.backlog.nonce) this.confirm(this.bufferOf(topic), jobs);
   }
 

@@ -1,5 +1,7 @@
 import type { EventKinds } from '@holdfast/foundation';
 import type { ErrorClass } from '../backend.ts';
+import type { OperationOutcome } from '../control/control.ts';
+import type { OperationKind } from '../control/operation.ts';
 import type { QueueState } from './queue-state.ts';
 
 /** The events of `on()` and of the channels `holdfast:queue:<kind>`. Times are the clock's `now()`. */
@@ -59,6 +61,19 @@ export interface QueueEvents {
   /** Redis refuses what a consumer needs: it handles nothing until `consumer-resumed`. */
   'consumer-stalled': { topic: string; errorClass: ErrorClass; error: string; atMs: number };
   'consumer-resumed': { topic: string; atMs: number };
+  /**
+   * Redis has applied an operation of this queue. `outcome` is `unknown` when it had applied it before, and the reply
+   * was lost that told what became of it.
+   */
+  'operation-applied': {
+    topic: string;
+    operation: OperationKind;
+    operationId: string;
+    /** The job that it concerns. */
+    jobId?: string;
+    outcome: OperationOutcome | 'unknown';
+    atMs: number;
+  };
 }
 
 export const queueEventKinds: EventKinds<QueueEvents> = {
@@ -80,4 +95,5 @@ export const queueEventKinds: EventKinds<QueueEvents> = {
   recovered: true,
   'consumer-stalled': true,
   'consumer-resumed': true,
+  'operation-applied': true,
 };

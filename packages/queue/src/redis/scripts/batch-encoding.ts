@@ -5,7 +5,7 @@ import { timeAndRouting } from '../replies.ts';
  * The layout of one job of a batch as a format of Lua's `struct` library, little-endian:
  *
  *     sequence (f64)   delay in ms, infinite for none (f64)   index in KEYS of the key of its id, or 0 (u16)
- *     length (u16) and bytes of: enqueued at and routing, as they are stored
+ *     length (u16) and bytes of: enqueued at, routing and attributes, or the operation; as they are stored
  *     length (u16) and bytes of: id       length (u32) and bytes of: payload
  */
 export const JOB_LAYOUT = '<ddI2I2c0I2c0I4c0';
@@ -26,9 +26,10 @@ export function encodeBatch(
   keyIndexOf: (job: PublishedJob) => number,
 ): Buffer {
   let mostBytes = 0;
-  for (const { id, payload } of jobs) {
+  for (const { id, attributes = '', payload } of jobs) {
     // Ids are short: counting their bytes costs more than reserving the most they may take.
-    mostBytes += FIXED_BYTES + MAX_DIGITS + 3 * id.length + Buffer.byteLength(payload);
+    const names = MAX_DIGITS + 3 * (id.length + attributes.length);
+    mostBytes += FIXED_BYTES + names + Buffer.byteLength(payload);
   }
   const batch = Buffer.allocUnsafeSlow(mostBytes);
   let at = 0;

@@ -1,3 +1,4 @@
+import { cancelledLua } from './cancelled-script.ts';
 import { type LuaScript, script } from './script.ts';
 
 /**
@@ -21,6 +22,8 @@ for i = 3, last do
   -- Lua's unpack supports a limited number of arguments.
   if #chosen == 500 or (i == last and #chosen > 0) then
     redis.call('XACK', key, group, unpack(chosen))
+    redis.pcall('ZREM', key .. ':cancelled', unpack(chosen))
+    redis.pcall('HDEL', key .. ':kept', unpack(chosen))
     removed = removed + redis.call('XDEL', key, unpack(chosen))
     chosen = {}
   end
@@ -35,8 +38,9 @@ return removed
  *   ARGV  1 group   2 consumer   3 handle   4 most dead letters kept, the newest   5.. fields of the dead letter
  */
 export const deadLetterScript: LuaScript = script(`
+${cancelledLua}
 local entry = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)[1]
-if not entry or entry[2] ~= ARGV[2] then return 0 end
+if not entry or entry[2] ~= ARGV[2] or dropCancelled(KEYS[1], ARGV[1], ARGV[3]) then return 0 end
 redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[4], '*', unpack(ARGV, 5))
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 return redis.call('XDEL', KEYS[1], ARGV[3])

@@ -14,7 +14,13 @@ import { waitUntil } from '../../../src/wait-until.ts';
 const HOUR_MS = 3_600_000;
 
 /** BullMQ has no sequence marks and no keys, requeues stalled jobs itself, and has strict priorities. */
-const without: readonly StoreGuarantee[] = ['deduplication', 'keys', 'takeover', 'fairness'];
+const without: readonly StoreGuarantee[] = [
+  'deduplication',
+  'keys',
+  'takeover',
+  'fairness',
+  'full-control',
+];
 
 const silent = {
   connected: () => undefined,
