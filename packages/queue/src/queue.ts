@@ -3,12 +3,13 @@ import type { ErrorClass, PeekedKind, TopicCounts } from './backend.ts';
 import type { QueueControl } from './control/control.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { JobOptions } from './producer/job-options.ts';
+import type { JobResults, ResultOptions } from './outcomes/results.ts';
 import type { Priority } from './producer/scheduling.ts';
 import type { Accepted, Acceptor } from './state/accepted.ts';
 import type { QueueEvents } from './state/queue-events.ts';
 import type { QueueState } from './state/queue-state.ts';
 
-import type { PayloadInput, PayloadOutput, Topics } from './producer/topics.ts';
+import type { PayloadInput, PayloadOutput, ResultInput, Topics } from './producer/topics.ts';
 
 export type { Accepted, Acceptor } from './state/accepted.ts';
 export type { QueueEvents } from './state/queue-events.ts';
@@ -26,7 +27,7 @@ export type { QueueEvents } from './state/queue-events.ts';
  *   journal and back. With `concurrency: 1` they are handled in that order; failed ones come later, unless
  *   `whenExhausted` is `block`. Jobs of one `key` always are; jobs of a higher `priority` precede others.
  */
-export interface Queue<T extends Topics = Topics> extends QueueControl {
+export interface Queue<T extends Topics = Topics> extends QueueControl, JobResults<T> {
   /** The store that accepts jobs now. */
   readonly current: Acceptor;
   /** See `state/queue-state.ts` for the state diagram. */
@@ -72,13 +73,13 @@ export interface Queue<T extends Topics = Topics> extends QueueControl {
    */
   process<Transaction, Topic extends string = string>(
     topic: Topic,
-    handler: Handler<Transaction, PayloadOutput<T, Topic>>,
+    handler: Handler<Transaction, PayloadOutput<T, Topic>, ResultInput<T, Topic>>,
     options: ProcessOptions & { ledger: IdempotencyLedger<Transaction> },
   ): Consumer;
   /** The same without a ledger. */
   process<Topic extends string>(
     topic: Topic,
-    handler: Handler<undefined, PayloadOutput<T, Topic>>,
+    handler: Handler<undefined, PayloadOutput<T, Topic>, ResultInput<T, Topic>>,
     options?: ProcessOptions,
   ): Consumer;
   getStats(): QueueStats;
@@ -167,17 +168,28 @@ export interface Job<Payload = unknown> {
   readonly history?: readonly string[];
 }
 
+/** A job while its handler runs. */
+export interface RunningJob<Payload = unknown> extends Job<Payload> {
+  /**
+   * Reports how far the job is, for `queue.progress`, and `onProgress` of `queue.result`: anything JSON can hold, at most
+   * 16 KiB; of several values within 200 ms, the latest. Never throws.
+   * @returns false when it is not reported: it does not fit, the job is not this consumer's any more, or the store keeps
+   *   none.
+   */
+  progress(value: unknown): boolean;
+}
+
 /**
  * The signal is aborted when the lease is lost, when the handler has taken `timeoutMs`, or when the deadline of `close`
  * has passed. An error fails the attempt; an {@link UnrecoverableError} buries the job.
  */
-export type Handler<Transaction = undefined, Payload = unknown> = (
-  job: Job<Payload>,
+export type Handler<Transaction = undefined, Payload = unknown, Result = unknown> = (
+  job: RunningJob<Payload>,
   context: { signal: AbortSignal; transaction: Transaction },
-) => Promise<void> | void;
+) => Promise<Result> | Result;
 
 /** Options of a consumer. All times in milliseconds. */
-export interface ProcessOptions {
+export interface ProcessOptions extends ResultOptions {
   /** The name of the consumer, unique among the consumers of the topic in this queue. Default: a new UUID. */
   name?: string;
   /** The most jobs started per second. Default: no limit. */

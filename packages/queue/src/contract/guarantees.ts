@@ -8,8 +8,9 @@ import type { Queue } from '../queue.ts';
  * - `keys`: the store delivers the jobs of a partition one at a time.
  * - `takeover`: `recover` hands over orphaned jobs; without it, `fetch` delivers them later.
  * - `fairness`: no priority level starves.
+ * - `outcomes`: the store keeps the outcomes and the progress of jobs.
  */
-export type StoreGuarantee = 'deduplication' | 'keys' | 'takeover' | 'fairness';
+export type StoreGuarantee = 'deduplication' | 'keys' | 'takeover' | 'fairness' | 'outcomes';
 
 /** Opens a queue for one test, with these options besides its own. */
 export type OpenContractQueue = (options?: Pick<QueueOptions, 'topics'>) => Promise<Queue>;

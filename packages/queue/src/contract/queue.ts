@@ -16,6 +16,7 @@ import {
   honoursRetryDecisions,
   honoursWaitingJobs,
 } from './handling.ts';
+import { honoursProgress, honoursResults } from './results.ts';
 
 /** A queue whose server is up, and a function that closes both. */
 export interface OpenQueue {
@@ -53,6 +54,8 @@ export function honoursQueueContract(
   group('retries', () => honoursRetryDecisions(openUp, test));
   group('redriving', () => honoursRedrive(openUp, test));
   group('waiting jobs', () => honoursWaitingJobs(openUp, test));
+  group('results', () => honoursResults(openUp, testFor('outcomes')));
+  group('progress', () => honoursProgress(openUp, testFor('outcomes')));
 }
 
 /** A queue handles each accepted job once, in order, as it was enqueued. */

@@ -19,6 +19,7 @@ import type {
   TopicCounts,
 } from '../backend.ts';
 import { BackendError } from '../errors.ts';
+import { MemoryOutcomes } from './outcomes.ts';
 import { StoredTopic } from './stored-topic.ts';
 
 /** Options of `createMemoryBackend`. */
@@ -51,6 +52,7 @@ export function createMemoryBackend(options?: MemoryBackendOptions): QueueBacken
 
 class MemoryBackend implements QueueBackend {
   readonly kind = 'memory';
+  readonly outcomes: MemoryOutcomes;
   readonly #options: Required<MemoryBackendOptions>;
   readonly #topics = new Map<string, StoredTopic>();
   /** Wakes consumers that wait for jobs. */
@@ -60,6 +62,7 @@ class MemoryBackend implements QueueBackend {
 
   constructor(options: Required<MemoryBackendOptions>) {
     this.#options = options;
+    this.outcomes = new MemoryOutcomes(options.clock, () => this.#assertOpen());
   }
 
   open(listener: ConnectionListener): void {
@@ -115,14 +118,17 @@ class MemoryBackend implements QueueBackend {
         };
         return { deliveries, lost: held.filter(isLost) };
       },
-      acknowledge: async (handles) => {
+      acknowledge: async (handles, outcomes) => {
         this.#assertOpen();
-        for (const handle of handles) topic.remove(me, handle);
+        for (const handle of handles) {
+          if (topic.remove(me, handle)) this.outcomes.keep(name, outcomes?.get(handle));
+        }
         this.#wake();
       },
-      deadLetter: async ({ handle, history = [], ...job }, reason, stack) => {
+      deadLetter: async ({ handle, history = [], ...job }, reason, stack, kept) => {
         this.#assertOpen();
         if (!topic.remove(me, handle)) return;
+        this.outcomes.keep(name, kept);
         topic.dead.push({ ...job, reason, ...(stack !== undefined && { stack }), history });
         if (topic.dead.length > this.#options.maxDeadLetters) topic.dead.shift();
         this.#wake();
@@ -158,6 +164,7 @@ class MemoryBackend implements QueueBackend {
     const chosen = new Set(topic.dead.filter(isChosen).slice(0, limit));
     topic.dead = topic.dead.filter((letter) => !chosen.has(letter));
     for (const { reason, stack: _stack, history, deliveries: _, ...job } of chosen) {
+      this.outcomes.forget(name, job.id);
       topic.append({ ...job, sequence: 0, unique: false, dueAtMs: 0 }, [...history, reason]);
     }
     this.#wake();

@@ -24,6 +24,7 @@ import {
 } from './connection/connections.ts';
 import { parseReplicaCounts, parseReceipt, parseCounts } from './replies.ts';
 import { EvictionWatch } from './eviction.ts';
+import { RedisOutcomes } from './outcomes.ts';
 import { identityOf } from './identity.ts';
 import { resolversFor } from './resolver/create-resolver.ts';
 import { runScript } from './scripts/script.ts';
@@ -51,6 +52,7 @@ export function createRedisBackend(options: QueueOptions): QueueBackend {
 /** Stores jobs in Redis Streams, one stream per topic, with small atomic scripts. */
 class RedisBackend implements QueueBackend {
   readonly kind = 'redis';
+  readonly outcomes: RedisOutcomes;
   readonly #connections: Connections;
   readonly #tuning: ResolvedQueueTuning;
   readonly #eviction: EvictionWatch;
@@ -63,6 +65,7 @@ class RedisBackend implements QueueBackend {
     this.identity = identity;
     this.#connections = connections;
     this.#tuning = tuning;
+    this.outcomes = new RedisOutcomes(connections, tuning);
     this.#eviction = new EvictionWatch(tuning.clock, (policy) =>
       this.#listener?.evictionPolicy?.({ policy }),
     );

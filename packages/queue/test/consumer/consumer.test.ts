@@ -270,6 +270,7 @@ const MISFITS: Record<keyof ProcessOptions | 'ledger' | 'retries', unknown> = {
   timeoutMs: 0,
   leaseMs: 299,
   maxRememberedJobs: -1,
+  keepResults: false,
   retries: 3,
 };
 
