@@ -44,7 +44,7 @@ export interface KeepResults {
 export interface ResultOptions {
   /**
    * Keeps what the handler returns, or why the job became a dead letter, for `queue.result`; in the step that ends the
-   * job. `true` for the defaults. Default: nothing is kept. A server that is full keeps no results, but ends jobs.
+   * job. `true` for the defaults. Default: nothing is kept.
    */
   keepResults?: true | KeepResults;
 }

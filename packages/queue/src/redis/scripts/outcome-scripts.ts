@@ -7,8 +7,8 @@ const MAX_NEWS = 1_000;
 const NEWS_TTL_MS = 600_000;
 
 /**
- * Lua that keeps how a job ended. Never fails: a server that is full keeps no outcomes, but must end the jobs that would
- * make room. An outcome that begins with '?' tells nothing, and replaces none.
+ * Lua that keeps how a job ended. Runs behind the command that ends it, after which a full server refuses nothing, and
+ * never fails: the job has ended. An outcome that begins with '?' tells nothing, and replaces none.
  */
 export const keepOutcomeLua: string = `
 local function tellOf(news, id)
