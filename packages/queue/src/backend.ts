@@ -272,10 +272,10 @@ export interface Subscription {
    */
   release?(jobs: readonly Pick<Delivery, 'handle' | 'deliveries'>[]): Promise<void>;
   /**
-   * What operations have done to the topic; asked often while jobs are held. Without this method, the store knows no
+   * What operations have done to the topic; asked often while jobs are `held`. Without this method, the store knows no
    * operation that concerns those.
    */
-  control?(): Promise<TopicControl>;
+  control?(held: readonly string[]): Promise<TopicControl>;
   /** @param held deliveries whose handlers still run: their leases expire. Other jobs are handed back. */
   close(held?: readonly string[]): Promise<void>;
 }
@@ -283,14 +283,16 @@ export interface Subscription {
 /** What operations have done to a topic that concerns its consumers. */
 export interface TopicControl {
   readonly isPaused: boolean;
-  /** The handles of the jobs that were cancelled while a consumer held them, and are not acknowledged yet. */
+  /** The handles of jobs that were cancelled while a consumer held them, and are not acknowledged yet. */
   readonly cancelled: readonly string[];
 }
 
 /** A job that processes died with may be what they died of: it is taken over alone for its last delivery. */
 export interface LastDeliveries {
-  /** The number of the delivery that is the last one. */
+  /** The number of the delivery that is the last one; a job's own attribute `attempts` precedes it. */
   readonly delivery: number;
+  /** It is the number of crashes in succession after which there is none instead. Default false. */
+  readonly isOfCrashes?: boolean;
   /** The most jobs that are taken over for it. */
   readonly max: number;
 }
@@ -324,6 +326,11 @@ export interface Delivery {
   readonly attributes?: string;
   /** The reasons of earlier failures, before it was redriven; absent when there are none. */
   readonly history?: readonly string[];
+  /**
+   * How many consumers in succession have died with the job, since it was added or a handler failed. Absent: none, or
+   * the store does not count them.
+   */
+  readonly crashes?: number;
   /** A consumer died with the job, and the store delivers such jobs by `fetch`. Absent otherwise. */
   readonly isRecovered?: true;
 }

@@ -98,13 +98,26 @@ export class JobTimeoutError extends HoldfastError {
   }
 }
 
-/** The store has no such operation; nothing was changed. */
+/** The reason of the signal of a handler whose job was cancelled. */
+export class JobCancelledError extends HoldfastError {
+  readonly code = 'QUEUE_JOB_CANCELLED';
+
+  constructor(topic: string) {
+    super(`${topic}: the job was cancelled; it does not run again`, {
+      retryable: false,
+      outcome: 'unknown',
+    });
+  }
+}
+
+/** The store has no such operation, or not on such a job; nothing was changed. */
 export class OperationUnsupportedError extends HoldfastError {
   readonly code = 'QUEUE_OPERATION_UNSUPPORTED';
   readonly operation: string;
 
-  constructor(operation: string) {
-    super(`${operation}: the store of this queue has no such operation; see its documentation`, {
+  constructor(operation: string, reason = 'the store has no such operation', cause?: unknown) {
+    super(`${operation}: ${reason}; see the documentation of the store of this queue`, {
+      cause,
       retryable: false,
       outcome: 'not-applied',
     });

@@ -145,8 +145,9 @@ export type ResolvedQueueTuning = Readonly<
 
 /** The options of `process` with every default filled in. */
 export type ResolvedProcessOptions = Readonly<
-  Required<Omit<ProcessOptions, 'name' | 'retry' | 'timeoutMs' | 'keepResults'>>
+  Required<Omit<ProcessOptions, 'name' | 'retry' | 'timeoutMs' | 'maxCrashes' | 'keepResults'>>
 > & {
+  readonly maxCrashes: number | undefined;
   readonly keepResults: ResolvedKeepResults | undefined;
   readonly retry: ProcessOptions['retry'] | undefined;
   readonly timeoutMs: number | undefined;
@@ -208,6 +209,7 @@ const consumerShape = {
   maxPerSecond: integer({ min: 1, max: UNLIMITED_PER_SECOND, default: UNLIMITED_PER_SECOND }),
   concurrency: integer({ min: 1, max: 10_000, default: 10 }),
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
+  maxCrashes: optional(integer({ min: 1, max: 1_000 })),
   whenExhausted: oneOf(['dead-letter', 'block'], 'dead-letter'),
   retryDelayMs: milliseconds(1_000),
   retry: optional(callback<NonNullable<ProcessOptions['retry']>>()),

@@ -1,5 +1,6 @@
 import type { Subscribe } from '@holdfast/foundation';
-import type { ErrorClass, PeekedKind, TopicCounts } from './backend.ts';
+import type { ErrorClass } from './backend.ts';
+import type { DeadLetters, Inspection } from './admin/administration.ts';
 import type { QueueControl } from './control/control.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { JobOptions } from './producer/job-options.ts';
@@ -11,6 +12,7 @@ import type { QueueState } from './state/queue-state.ts';
 
 import type { PayloadInput, PayloadOutput, ResultInput, Topics } from './producer/topics.ts';
 
+export type { DeadJob, DeadLetters, InspectedJob, Inspection } from './admin/administration.ts';
 export type { Accepted, Acceptor } from './state/accepted.ts';
 export type { QueueEvents } from './state/queue-events.ts';
 
@@ -204,6 +206,11 @@ export interface ProcessOptions extends ResultOptions {
    */
   maxAttempts?: number;
   /**
+   * How many consumers in succession may die with a job before it is dead-lettered; as an attempt, such a death does not
+   * count then. 1 to 1 000. Default: what is left of `maxAttempts`.
+   */
+  maxCrashes?: number;
+  /**
    * With `dead-letter`, a job whose attempts are used up goes to the dead letters; until its next attempt, a failed one
    * is put aside as a delayed job, and others go first. With `block` it is retried for ever, at most a minute apart,
    * and blocks its partition, or one of the `concurrency` slots. Default `'dead-letter'`.
@@ -230,56 +237,6 @@ export interface ProcessOptions extends ResultOptions {
    * they do not run again when Redis loses their acknowledgement. Default 10 000.
    */
   maxRememberedJobs?: number;
-}
-
-/** A job whose attempts are used up, or that Redis rejected. */
-export interface DeadJob {
-  readonly id: string;
-  readonly payload: unknown;
-  readonly enqueuedAtMs: number;
-  /** How often its handler was called. */
-  readonly attempts: number;
-  /** The last error of its handler, or the reply of Redis; at most 1 000 characters. */
-  readonly reason: string;
-  /** The stack of that error, at most 8 000 characters. */
-  readonly stack?: string;
-  /** The reasons of earlier failures, before it was redriven; at most 10, the oldest first. */
-  readonly history: readonly string[];
-}
-
-/** Dead letters are in Redis, so both methods reject with BackendError while it is down. */
-export interface DeadLetters {
-  /** The oldest ones. @param options.limit default 100. */
-  list(options?: { limit?: number }): Promise<DeadJob[]>;
-  /**
-   * Makes them jobs again, the oldest first, with the same ids, attempts from 1, and their reasons in `job.history`.
-   * @param options.ids only these; default all.
-   * @param options.limit default 1 000.
-   * @returns their number.
-   */
-  redrive(options?: { ids?: readonly string[]; limit?: number }): Promise<number>;
-}
-
-/** Reads from Redis, so both methods reject with BackendError while it is down. `getStats()` describes the fallback. */
-export interface Inspection {
-  counts(): Promise<TopicCounts>;
-  /**
-   * Lists some jobs of one kind: `waiting`, `pending` (delivered) or `delayed`; the oldest first within each level and
-   * partition. `deadLetters` lists the dead ones.
-   * @param options.limit 1 to 1 000, default 20.
-   */
-  peek(kind: PeekedKind, options?: { limit?: number }): Promise<InspectedJob[]>;
-}
-
-/** A job as `inspect` shows it; reading it changes nothing. */
-export interface InspectedJob {
-  readonly id: string;
-  readonly payload: unknown;
-  readonly enqueuedAtMs: number;
-  /** The number of deliveries. */
-  readonly attempts: number;
-  readonly dueAtMs?: number;
-  readonly priority?: Priority;
 }
 
 /** Handles the jobs of a topic until it is closed. */

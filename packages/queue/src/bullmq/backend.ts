@@ -10,15 +10,19 @@ import type {
   PublishReceipt,
   PublishedJob,
   QueueBackend,
+  RemovalPosition,
+  RemovalStep,
   Subscription,
   TopicCounts,
 } from '../backend.ts';
+import { OPERATIONS } from '../control/operation.ts';
 import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '../options.ts';
 import { type Connections, singleConnection } from '../redis/connection/connections.ts';
 import { parseTime } from '../redis/replies.ts';
 import { resolversFor } from '../redis/resolver/create-resolver.ts';
 import { type JobData, counting, deliveriesMade, parseJobData, toJobData } from './job-data.ts';
 import { BullmqClients } from './clients.ts';
+import { applyOperation, publishWithOperations, removeStep } from './operations.ts';
 import { BullmqSubscription } from './subscription.ts';
 
 /** BullMQ delivers lower numbers first, and jobs without a priority before them. */
@@ -49,6 +53,7 @@ export function createBullmqBackend(options: QueueOptions): QueueBackend {
 
 class BullmqBackend implements QueueBackend {
   readonly kind = 'redis';
+  readonly operations = OPERATIONS;
   readonly #connections: Connections;
   readonly #clients: BullmqClients;
   readonly #tuning: ResolvedQueueTuning;
@@ -76,6 +81,29 @@ class BullmqBackend implements QueueBackend {
   }
 
   async publish(publication: Publication): Promise<PublishReceipt> {
+    const { jobs, topic } = publication;
+    if (jobs.every(({ operation }) => operation === undefined))
+      return this.#publishJobs(publication);
+    return publishWithOperations(
+      publication,
+      (part) => this.#publishJobs(part),
+      (operation) => this.#call(topic, (queue) => applyOperation(queue, operation)),
+    );
+  }
+
+  async isPaused(topic: string): Promise<boolean> {
+    return this.#call(topic, (queue) => queue.isPaused());
+  }
+
+  removeWaiting(
+    topic: string,
+    delayed: boolean,
+    after: RemovalPosition | undefined,
+  ): Promise<RemovalStep> {
+    return this.#call(topic, (queue) => removeStep(queue, delayed, after));
+  }
+
+  async #publishJobs(publication: Publication): Promise<PublishReceipt> {
     const { topic, maxJobs, jobs } = publication;
     const keyed = jobs.findIndex(({ routing = 'high' }) => !(routing in PRIORITIES));
     const sound = keyed < 0 ? jobs : jobs.slice(0, keyed);
@@ -139,9 +167,17 @@ class BullmqBackend implements QueueBackend {
 
   async count(topic: string): Promise<TopicCounts> {
     const kinds: JobType[] = ['waiting', 'prioritized', 'active', 'delayed', 'failed'];
-    const counts = await this.#call(topic, (queue) => queue.getJobCounts(...kinds));
+    const [counts, isPaused] = await this.#call(topic, (queue) =>
+      Promise.all([queue.getJobCounts(...kinds), queue.isPaused()]),
+    );
     const { waiting = 0, prioritized = 0, active = 0, delayed = 0, failed = 0 } = counts;
-    return { waiting: waiting + prioritized, pending: active, delayed, dead: failed };
+    return {
+      waiting: waiting + prioritized,
+      pending: active,
+      delayed,
+      dead: failed,
+      ...(isPaused && { paused: true }),
+    };
   }
 
   async peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {

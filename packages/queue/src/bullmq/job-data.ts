@@ -7,6 +7,7 @@ export interface JobData {
   readonly payload: string;
   readonly enqueuedAtMs: number;
   readonly routing?: string;
+  readonly attributes?: string;
   readonly history?: readonly string[];
   /** What is known of earlier deliveries; BullMQ's own counter counts those that were handed back, too. */
   readonly counted?: CountedDeliveries;
@@ -18,8 +19,24 @@ interface CountedDeliveries {
   readonly stalls: number;
 }
 
-export function toJobData({ id, payload, enqueuedAtMs, routing }: PublishedJob): JobData {
-  return { id, payload, enqueuedAtMs, ...(routing !== undefined && { routing }) };
+export function toJobData({
+  id,
+  payload,
+  enqueuedAtMs,
+  routing,
+  attributes,
+}: PublishedJob): JobData {
+  return { id, payload, enqueuedAtMs, ...travelling(routing, attributes) };
+}
+
+function travelling(
+  routing: string | undefined,
+  attributes: string | undefined,
+): Pick<JobData, 'routing' | 'attributes'> {
+  return {
+    ...(routing !== undefined && { routing }),
+    ...(attributes !== undefined && { attributes }),
+  };
 }
 
 /** The data of a job; without a stored history it is empty. */
@@ -28,9 +45,10 @@ export function parseJobData({
   payload,
   enqueuedAtMs,
   routing,
+  attributes,
   history = [],
 }: JobData): Omit<JobData, 'history' | 'counted'> & { history: readonly string[] } {
-  return { id, payload, enqueuedAtMs, ...(routing !== undefined && { routing }), history };
+  return { id, payload, enqueuedAtMs, ...travelling(routing, attributes), history };
 }
 
 /** The deliveries that ended: with a failure, or with the consumer. */

@@ -3,6 +3,7 @@ import { type Clock, sleep } from '@holdfast/foundation';
 import { Job, Worker } from 'bullmq';
 import type { Delivery, LastDeliveries, RecoveredDeliveries, Subscription } from '../backend.ts';
 import type { ManagedConnection } from '../redis/connection/managed-connection.ts';
+import { jobOptionsOf } from '../producer/job-options.ts';
 import type { BullmqClients } from './clients.ts';
 import { type JobData, counting, deliveriesMade, parseJobData } from './job-data.ts';
 
@@ -27,8 +28,7 @@ export class BullmqSubscription implements Subscription {
   readonly #taken = new Map<string, number>();
   /** When the jobs that this consumer has put aside are due, by the monotonic clock and their handles. */
   readonly #delayed = new Map<string, number>();
-  /** The number of the delivery that is the last one of a job. */
-  #lastDelivery = Infinity;
+  #last: LastDeliveries = { delivery: Infinity, max: 0 };
   /** The job that was taken for its last delivery, and is not settled. */
   #alone: string | undefined;
   #worker: { readonly generation: number; readonly worker: Promise<Worker<JobData>> } | undefined;
@@ -76,8 +76,12 @@ export class BullmqSubscription implements Subscription {
   }
 
   /** A job that consumers died with runs alone among its like for its last delivery, as `recover` asks for. */
-  #mayTake({ isRecovered, deliveries, handle }: Delivery): boolean {
-    if (isRecovered !== true || deliveries !== this.#lastDelivery) return true;
+  #mayTake({ isRecovered, deliveries, crashes = 0, handle, attributes }: Delivery): boolean {
+    const { delivery, isOfCrashes = false } = this.#last;
+    const isLast = isOfCrashes
+      ? crashes + 1 === delivery
+      : deliveries === (jobOptionsOf(attributes).maxAttempts ?? delivery);
+    if (isRecovered !== true || !isLast) return true;
     this.#alone ??= handle;
     return this.#alone === handle;
   }
@@ -89,7 +93,7 @@ export class BullmqSubscription implements Subscription {
     _mayTakeOver?: boolean,
     last?: LastDeliveries,
   ): Promise<RecoveredDeliveries> {
-    this.#lastDelivery = last?.delivery ?? Infinity;
+    if (last !== undefined) this.#last = last;
     if (this.#alone !== undefined && !held.includes(this.#alone)) this.#alone = undefined;
     if (held.length === 0) {
       await this.#call(async () => undefined);
@@ -225,12 +229,13 @@ function isLostJob(error: unknown): boolean {
 
 function deliveryOf(job: Job<JobData>): Delivery {
   const { history, ...data } = parseJobData(job.data);
-  const diedWithIt = job.stalledCounter > (job.data.counted?.stalls ?? 0);
+  const crashes = job.stalledCounter - (job.data.counted?.stalls ?? 0);
+  const diedWithIt = crashes > 0;
   return {
     ...data,
     handle: job.id ?? '',
     deliveries: deliveriesMade(job) + 1,
     ...(history.length > 0 && { history }),
-    ...(diedWithIt && { isRecovered: true }),
+    ...(diedWithIt && { isRecovered: true, crashes }),
   };
 }

@@ -6,7 +6,9 @@ import {
   isThenable,
 } from '@holdfast/foundation';
 import { JobTimeoutError, SchemaViolationError, UnrecoverableError } from '../errors.ts';
+import type { Delivery } from '../backend.ts';
 import type { ResolvedProcessOptions } from '../options.ts';
+import { backoffDelayMs, jobOptionsOf } from '../producer/job-options.ts';
 
 /** The longest delay between attempts, unless the first one is longer. */
 const MAX_DELAY_MS = 60_000;
@@ -18,6 +20,13 @@ type Verdict = { readonly kind: 'bury' } | { readonly kind: 'retry'; readonly de
 
 const BURY: Verdict = { kind: 'bury' };
 const MAX_CHOSEN_DELAY_MS = 10 * 365 * 86_400_000;
+
+interface Attributed {
+  readonly attributes?: string | undefined;
+}
+
+/** A job that was taken over. */
+type DiedWith = Pick<Delivery, 'deliveries' | 'crashes'> & Attributed;
 
 /** Decides on the jobs that failed, by the options of their consumer. */
 export class Attempts {
@@ -31,15 +40,42 @@ export class Attempts {
     this.#delayMs = retryDelays(options.retryDelayMs, random);
   }
 
-  judge(error: unknown, attempt: number): Verdict {
+  /** How long one attempt at the job may take. */
+  timeoutMsOf({ attributes }: Attributed): number | undefined {
+    if (attributes === undefined) return this.#options.timeoutMs;
+    return jobOptionsOf(attributes).timeoutMs ?? this.#options.timeoutMs;
+  }
+
+  /** Whether a job that consumers died with is not tried again. */
+  diedTooOften({ deliveries, crashes = 0, attributes }: DiedWith): boolean {
+    const { maxCrashes, whenExhausted } = this.#options;
+    if (whenExhausted !== 'dead-letter') return false;
+    if (maxCrashes !== undefined) return crashes >= maxCrashes;
+    return deliveries > this.#maxAttemptsOf({ attributes });
+  }
+
+  /** Whether a job that consumers died with is not tried again if this one dies as well. */
+  isLast({ deliveries, crashes = 0, attributes }: DiedWith): boolean {
+    const { maxCrashes } = this.#options;
+    if (maxCrashes !== undefined) return crashes > 0 && crashes + 1 >= maxCrashes;
+    return deliveries > 1 && deliveries >= this.#maxAttemptsOf({ attributes });
+  }
+
+  #maxAttemptsOf({ attributes }: Attributed): number {
+    return jobOptionsOf(attributes).maxAttempts ?? this.#options.maxAttempts;
+  }
+
+  judge(error: unknown, attempt: number, { attributes }: Attributed): Verdict {
     if (isUnrecoverable(error)) return BURY;
-    const { maxAttempts, whenExhausted } = this.#options;
+    const { whenExhausted } = this.#options;
+    const { maxAttempts = this.#options.maxAttempts, backoff } = jobOptionsOf(attributes);
     // What does not fit the schema now will not fit it later either.
     const isFinal = attempt >= maxAttempts || error instanceof SchemaViolationError;
     if (isFinal && whenExhausted === 'dead-letter') return BURY;
     const chosen = this.#ask(error, attempt);
     if (chosen === 'bury') return BURY;
-    return { kind: 'retry', delayMs: chosen ?? this.#delayMs(attempt) };
+    const ownMs = backoff && backoffDelayMs(backoff, attempt);
+    return { kind: 'retry', delayMs: chosen ?? ownMs ?? this.#delayMs(attempt) };
   }
 
   /** What the caller's own function says; nothing, where it fails. */

@@ -12,9 +12,17 @@ import type { OutcomeKeeper } from '../outcomes/outcome-keeper.ts';
 import type { StandardSchema } from '../producer/schema.ts';
 import { refusalBackoff } from '../recovery/refusal-backoff.ts';
 import { Acknowledger } from './acknowledger.ts';
+import { ControlWatch } from './control-watch.ts';
 import { Attempts } from './attempts.ts';
 import { PROCESS_DIED, boundedHistory, failureOf } from './failure.ts';
-import { type ExecuteJob, JobExecution, decodePayload, limitTime } from './job-execution.ts';
+import {
+  type ExecuteJob,
+  type ExecuteLimited,
+  JobExecution,
+  decodePayload,
+  limitTime,
+} from './job-execution.ts';
+import { HeldJobs } from './held-jobs.ts';
 import type { JobMemory } from './job-memory.ts';
 import { JobReports } from './job-reports.ts';
 import { LeaseHeartbeat } from './lease-heartbeat.ts';
@@ -41,6 +49,8 @@ interface ConsumerDeps {
 
 /** The most failed jobs that wait for their next attempt in this process; then no more are taken. */
 const MAX_WAITING_JOBS = 1_000;
+/** How long a failed job that waits here waits once more while its topic is paused. */
+const PAUSED_MS = 500;
 
 /**
  * Takes jobs of one topic, runs the handler on each, and reports the result to the store.
@@ -68,12 +78,14 @@ export class TopicConsumer implements Consumer {
   readonly #stalls: StallReporter;
   readonly #rateLimiter: RateLimiter;
   readonly #attempts: Attempts;
-  readonly #execute: ExecuteJob;
+  readonly #execute: ExecuteLimited;
   readonly #closing = new AbortController();
   readonly #reports: JobReports;
   readonly #loop: Promise<void>;
   readonly #heartbeat: LeaseHeartbeat;
   readonly #renewals = new Notifier();
+  readonly #held: HeldJobs;
+  readonly #watch: ControlWatch;
   #onFreeSlot: () => void = () => undefined;
   #closed: Promise<void> | undefined;
 
@@ -81,7 +93,9 @@ export class TopicConsumer implements Consumer {
     this.topic = deps.topic;
     this.#deps = deps;
     const { maxPerSecond, concurrency, leaseMs } = deps.options;
-    this.#recoveries = new Recoveries({ ...deps, onLost: (...them) => this.#drop(...them) });
+    this.#attempts = new Attempts(deps.topic, deps.options, deps.random);
+    const onLost: HeldJobs['drop'] = (...them) => this.#held.drop(...them);
+    this.#recoveries = new Recoveries({ ...deps, attempts: this.#attempts, onLost });
     this.#reports = new JobReports(deps);
     this.#execute = limitTime(deps, (...job) => this.#reports.timedOut(...job));
     this.#stalls = new StallReporter(deps);
@@ -89,10 +103,12 @@ export class TopicConsumer implements Consumer {
     this.#acknowledger = new Acknowledger({ ...deps, stalls: this.#stalls, onKept });
     this.#waiting = new WaitingJobs(deps.clock, (delivery) => this.#retry(delivery));
     this.#rateLimiter = createStartLimiter(maxPerSecond, deps.clock);
-    this.#attempts = new Attempts(deps.topic, deps.options, deps.random);
     // With a rate limit, a job is fetched only when it may be started.
     const isLimited = maxPerSecond < UNLIMITED_PER_SECOND;
     this.#prefetch = new Prefetch(isLimited ? 0 : concurrency, deps.clock.now());
+    const jobs = { running: this.#running, prefetch: this.#prefetch, waiting: this.#waiting };
+    this.#held = new HeldJobs({ ...deps, ...jobs, acknowledger: this.#acknowledger });
+    this.#watch = new ControlWatch({ ...deps, held: this.#held });
     this.#heartbeat = new LeaseHeartbeat({ ...deps, leaseMs, renew: () => this.#renew() });
     this.#loop = this.#takeJobs();
   }
@@ -142,6 +158,7 @@ export class TopicConsumer implements Consumer {
     await this.#acknowledger.finish(giveUp.signal);
     deadline.cancel();
     this.#heartbeat.stop();
+    this.#watch.stop();
     await this.#handBack();
     await subscription.close([...this.#running.keys(), ...this.#acknowledger.handles()]);
     await this.#acknowledger.finish(giveUp.signal);
@@ -210,7 +227,7 @@ export class TopicConsumer implements Consumer {
   }
 
   async #takeRecovered(wanted: number): Promise<void> {
-    const held = this.#heldHandles();
+    const held = this.#held.handles();
     const { deliveries, isPartial } = await this.#recoveries.recover(held, wanted);
     this.#renewed();
     const unknown = deliveries.filter((delivery) => !this.#deps.memory.isActive(delivery));
@@ -222,12 +239,10 @@ export class TopicConsumer implements Consumer {
   }
 
   #takeOver(delivery: Delivery): void {
-    const { maxAttempts, whenExhausted } = this.#deps.options;
     this.#reports.recovered(delivery);
-    const before = delivery.deliveries - 1;
-    if (before >= maxAttempts && whenExhausted === 'dead-letter') {
+    if (this.#attempts.diedTooOften(delivery)) {
       this.#deps.memory.begin(delivery);
-      return this.#deadLetter(delivery, before, { reason: PROCESS_DIED });
+      return this.#deadLetter(delivery, delivery.deliveries - 1, { reason: PROCESS_DIED });
     }
     this.#recoveries.started(delivery);
     this.#admit(delivery);
@@ -241,6 +256,7 @@ export class TopicConsumer implements Consumer {
 
   /** Starts the job, or keeps it for the next free slot. */
   #admit(delivery: Delivery): void {
+    this.#watch.start();
     if (this.#mayStart || this.#deps.memory.wasHandled(delivery)) this.#start(delivery);
     else this.#prefetch.add(delivery);
   }
@@ -275,6 +291,7 @@ export class TopicConsumer implements Consumer {
   }
 
   #retry(delivery: Delivery): void {
+    if (this.#watch.isPaused) return this.#waiting.add(delivery, PAUSED_MS);
     this.#deps.memory.end(delivery);
     this.#admit({ ...delivery, deliveries: delivery.deliveries + 1 });
     this.#onFreeSlot();
@@ -308,17 +325,18 @@ export class TopicConsumer implements Consumer {
         const payload = await decodePayload(topic, schema, delivery.payload);
         const { id, enqueuedAtMs, history } = delivery;
         const job = { id, topic, payload, attempt, enqueuedAtMs, ...(history && { history }) };
-        const outcome = await this.#execute(job, execution);
+        const outcome = await this.#execute(job, execution, this.#attempts.timeoutMsOf(delivery));
         if (outcome === 'known') this.#reports.redelivered(id);
         else this.#reports.counts.handled += 1;
         return this.#acknowledger.acknowledge(delivery);
       } catch (thrown) {
+        if (execution.wasCancelled) return this.#acknowledger.acknowledge(delivery);
         if (execution.wasRefused)
           return this.#putBack({ ...delivery, deliveries: attempt }, execution);
         this.#reports.counts.failed += 1;
         if (execution.isAborted) return memory.end(delivery);
         const error = execution.failure(thrown);
-        const verdict = this.#attempts.judge(error, attempt);
+        const verdict = this.#attempts.judge(error, attempt, delivery);
         if (verdict.kind === 'bury') return this.#deadLetter(delivery, attempt, failureOf(error));
         const { delayMs } = verdict;
         if (options.whenExhausted === 'dead-letter') {
@@ -326,7 +344,9 @@ export class TopicConsumer implements Consumer {
         }
         // The jobs behind it wait: it keeps its slot.
         attempt += 1;
-        if (!(await this.#waitForRetry(delayMs, execution))) return memory.end(delivery);
+        if (await this.#waitForRetry(delayMs, execution)) continue;
+        if (execution.wasCancelled) return this.#acknowledger.acknowledge(delivery);
+        return memory.end(delivery);
       }
     }
   }
@@ -359,27 +379,6 @@ export class TopicConsumer implements Consumer {
     }
   }
 
-  #heldHandles(): string[] {
-    return [
-      ...this.#running.keys(),
-      ...this.#prefetch.handles(),
-      ...this.#waiting.handles(),
-      ...this.#acknowledger.handles(),
-    ];
-  }
-
-  /** Drops jobs whose leases went to other consumers, and those that others have handled; they may still run here. */
-  #drop(lost: readonly string[], gone: readonly string[]): void {
-    const reason = new Error(`${this.topic}: the lease went to another consumer`);
-    for (const handle of lost) this.#running.get(handle)?.abort(reason);
-    this.#prefetch.drop([...lost, ...gone]);
-    for (const handle of [...lost, ...gone]) {
-      this.#acknowledger.drop(handle);
-      const waiting = this.#waiting.drop(handle);
-      if (waiting !== undefined) this.#deps.memory.end(waiting);
-    }
-  }
-
   #renewed(): void {
     this.#renewals.notifyAll();
     if (this.#prefetch.size > 0) this.#fillSlots();
@@ -387,7 +386,7 @@ export class TopicConsumer implements Consumer {
   }
 
   async #renew(): Promise<boolean> {
-    const held = this.#heldHandles();
+    const held = this.#held.handles();
     if (held.length === 0 && !this.#recoveries.isOverdue) return true;
     try {
       await this.#recoveries.recover(held, 0);

@@ -1,6 +1,6 @@
 import type { Clock } from '@holdfast/foundation';
 import type { IdempotencyLedger } from '../ledger/idempotency-ledger.ts';
-import { JobTimeoutError } from '../errors.ts';
+import { type JobCancelledError, JobTimeoutError } from '../errors.ts';
 import type { ObserveRun } from '../outcomes/observed-run.ts';
 import { type StandardSchema, validatePayload } from '../producer/schema.ts';
 import type { Handler, Job } from '../queue.ts';
@@ -12,6 +12,7 @@ export class JobExecution {
   #isAborted = false;
   #timeout: JobTimeoutError | undefined;
   #wasRefused = false;
+  #wasCancelled = false;
 
   /** @param mayBegin asked in the turn in which the handler is called: a schema or a ledger may have taken long. */
   constructor(mayBegin: () => boolean) {
@@ -21,6 +22,16 @@ export class JobExecution {
   /** It was too late to call the handler. */
   get wasRefused(): boolean {
     return this.#wasRefused;
+  }
+
+  /** Its job was cancelled: whatever becomes of the handler, the job is removed. */
+  get wasCancelled(): boolean {
+    return this.#wasCancelled;
+  }
+
+  cancel(error: JobCancelledError): void {
+    this.#wasCancelled = true;
+    this.abort(error);
   }
 
   /** Precedes each call of the handler. @throws Error when it must not be called any more */
@@ -78,6 +89,13 @@ export function decodePayload(
 /** Handles one job; resolves with `known` when the ledger has its entry already. */
 export type ExecuteJob = (job: Job, execution: JobExecution) => Promise<'applied' | 'known'>;
 
+/** The same, for at most this time; `undefined` for no limit. */
+export type ExecuteLimited = (
+  job: Job,
+  execution: JobExecution,
+  timeoutMs: number | undefined,
+) => Promise<'applied' | 'known'>;
+
 /** Combines the handler with the ledger, if there is one. */
 export function createJobExecutor<Transaction>(
   handler: Handler | Handler<Transaction>,
@@ -105,17 +123,16 @@ export function createJobExecutor<Transaction>(
 interface TimeLimit {
   readonly topic: string;
   readonly executeJob: ExecuteJob;
-  readonly options: { readonly timeoutMs: number | undefined };
   readonly clock: Clock;
 }
 
 /** When its time is up a handler is told so; the job goes on until it ends, so that no two of its runs overlap. */
 export function limitTime(
-  { topic, executeJob, options: { timeoutMs }, clock }: TimeLimit,
+  { topic, executeJob, clock }: TimeLimit,
   onTimeout: (job: Job, timeoutMs: number) => void,
-): ExecuteJob {
-  if (timeoutMs === undefined) return executeJob;
-  return async (job, execution) => {
+): ExecuteLimited {
+  return async (job, execution, timeoutMs) => {
+    if (timeoutMs === undefined) return executeJob(job, execution);
     const timer = clock.schedule(timeoutMs, () => {
       execution.timeOut(new JobTimeoutError(topic, job.id, timeoutMs));
       onTimeout(job, timeoutMs);

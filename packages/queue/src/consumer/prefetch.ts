@@ -57,6 +57,13 @@ export class Prefetch {
     return this.#waiting.map(({ handle }) => handle);
   }
 
+  /** Removes one job. */
+  take(handle: string): Delivery | undefined {
+    const found = this.#waiting.find((job) => job.handle === handle);
+    this.drop([handle]);
+    return found;
+  }
+
   /** Removes jobs whose leases went to other consumers. */
   drop(handles: readonly string[]): void {
     this.#waiting = this.#waiting.filter(({ handle }) => !handles.includes(handle));

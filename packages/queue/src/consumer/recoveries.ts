@@ -1,11 +1,14 @@
 import type { Clock } from '@holdfast/foundation';
 import type { Delivery, RecoveredDeliveries, Subscription } from '../backend.ts';
+import type { ResolvedProcessOptions } from '../options.ts';
+import type { Attempts } from './attempts.ts';
 import { TakeoverGuard } from './takeover-guard.ts';
 
 interface RecoveriesDeps {
   readonly subscription: Subscription;
   readonly clock: Clock;
-  readonly options: { readonly leaseMs: number; readonly maxAttempts: number };
+  readonly options: Pick<ResolvedProcessOptions, 'leaseMs' | 'maxAttempts' | 'maxCrashes'>;
+  readonly attempts: Attempts;
   /**
    * Called before the leases count as certain: `lost` went to other consumers, and others may have handled `gone` when
    * their leases had expired.
@@ -81,15 +84,20 @@ export class Recoveries {
     if (nowMs - startedMs >= this.#deps.options.leaseMs / 2) this.#renewedMs = -Infinity;
   }
 
-  /** Renews the leases, and takes up to `max` jobs over where that is safe. */
-  async recover(held: readonly string[], max: number): Promise<RecoveredDeliveries> {
+  /** Renews the leases, and takes up to `room` jobs over where that is safe. */
+  async recover(held: readonly string[], room: number): Promise<RecoveredDeliveries> {
     const { subscription, clock, options, onLost } = this.#deps;
     const wasCertain = this.isCertain;
     const startedMs = clock.now();
     const mayTakeOver = this.#guard.mayTakeOver(startedMs);
-    const last = { delivery: options.maxAttempts, max: this.#alone.size > 0 ? 0 : 1 };
+    const { maxAttempts, maxCrashes } = options;
+    const max = this.#alone.size > 0 ? 0 : 1;
     try {
-      const recovered = await subscription.recover(held, max, mayTakeOver, last);
+      const recovered = await subscription.recover(held, room, mayTakeOver, {
+        delivery: maxCrashes ?? maxAttempts,
+        max,
+        isOfCrashes: maxCrashes !== undefined,
+      });
       onLost(recovered.lost, wasCertain ? [] : (recovered.gone ?? []));
       this.#renewedMs = startedMs;
       this.answered(startedMs);
@@ -101,8 +109,8 @@ export class Recoveries {
   }
 
   /** The job was taken over, and runs. */
-  started({ deliveries, handle }: Delivery): void {
-    if (deliveries > 1 && deliveries >= this.#deps.options.maxAttempts) this.#alone.add(handle);
+  started(delivery: Delivery): void {
+    if (this.#deps.attempts.isLast(delivery)) this.#alone.add(delivery.handle);
   }
 
   /** The job has left its slot: the next one may be taken over for its last delivery. */

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import type { QueueOptions } from '../options.ts';
 import type { NewJob, Queue } from '../queue.ts';
 import { collect } from './collect.ts';
+import { honoursJobControl, honoursJobOptions, honoursPause, honoursPurge } from './control.ts';
 import {
   type DeclareTest,
   type OpenContractQueue,
@@ -56,6 +57,12 @@ export function honoursQueueContract(
   group('waiting jobs', () => honoursWaitingJobs(openUp, test));
   group('results', () => honoursResults(openUp, testFor('outcomes')));
   group('progress', () => honoursProgress(openUp, testFor('outcomes')));
+  group('options of jobs', () => honoursJobOptions(openUp, test));
+  group('pausing', () => honoursPause(openUp, testFor('operations')));
+  group('control of jobs', () =>
+    honoursJobControl(openUp, testFor('operations'), testFor('full-control')),
+  );
+  group('purging', () => honoursPurge(openUp, testFor('operations')));
 }
 
 /** A queue handles each accepted job once, in order, as it was enqueued. */

@@ -1,6 +1,11 @@
 import { boolean, integer, objectWith, optional, parseOptions } from '@holdfast/foundation';
 import type { QueueBackend, RemovalPosition } from '../backend.ts';
-import { BackendError, OperationUnsupportedError, PurgeInterruptedError } from '../errors.ts';
+import {
+  BackendError,
+  OperationUnsupportedError,
+  PoisonJobError,
+  PurgeInterruptedError,
+} from '../errors.ts';
 import { checkJobId, checkTopic } from '../producer/payload.ts';
 import type { Accepted } from '../state/accepted.ts';
 import { type Submission, outcomeOf } from '../state/pending-job.ts';
@@ -12,10 +17,7 @@ interface ControlDeps {
   readonly backend: QueueBackend;
   readonly delays: RemainingDelays;
   readonly newId: () => string;
-  readonly submit: (
-    submission: Submission,
-    signal: AbortSignal | undefined,
-  ) => Promise<Accepted>;
+  readonly submit: (submission: Submission, signal: AbortSignal | undefined) => Promise<Accepted>;
   /** @throws QueueClosedError */
   readonly assertOpen: (tried: string) => void;
   /** Jobs of the topic were removed: there may be room for others. */
@@ -81,7 +83,11 @@ export function createQueueControl(deps: ControlDeps): QueueControl {
   };
 }
 
-function targeted(tried: OperationKind, topic: string, id: string): Pick<Operation, 'topic' | 'target'> {
+function targeted(
+  tried: OperationKind,
+  topic: string,
+  id: string,
+): Pick<Operation, 'topic' | 'target'> {
   return { topic: checkTopic(tried, topic), target: checkJobId(tried, id) };
 }
 
@@ -92,7 +98,8 @@ async function operate<Outcome extends OperationOutcome>(
 ): Promise<Controlled<Outcome>> {
   assertOpen(operation);
   signal?.throwIfAborted();
-  if (backend.operations?.includes(operation) !== true) throw new OperationUnsupportedError(operation);
+  if (backend.operations?.includes(operation) !== true)
+    throw new OperationUnsupportedError(operation);
   const { enqueuedAtMs, dueAtMs } = delays.timesOf(delayMs ?? 0);
   const submission: Submission = {
     topic,
@@ -103,7 +110,10 @@ async function operate<Outcome extends OperationOutcome>(
     enqueuedAtMs,
     dueAtMs,
   };
-  const answer = await submit(submission, signal);
+  const answer = await submit(submission, signal).catch((error: unknown) => {
+    if (!(error instanceof PoisonJobError)) throw error;
+    throw new OperationUnsupportedError(operation, error.reason, error);
+  });
   const { id: operationId, accepted } = answer;
   const missing = accepted === backend.kind ? 'unknown' : 'pending';
   return { operationId, accepted, outcome: outcomeOf<Outcome>(answer) ?? missing };

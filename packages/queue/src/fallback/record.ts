@@ -107,7 +107,9 @@ export function decodeJob(bytes: Uint8Array): StoredJob {
     id: record.toString('utf8', topicEnd, idEnd),
     ...(routingEnd > idEnd && { routing: record.toString('latin1', idEnd, routingEnd) }),
     ...(nonceEnd > routingEnd && { originNonce: record.toString('latin1', routingEnd, nonceEnd) }),
-    ...(attributesEnd > nonceEnd && { attributes: record.toString('utf8', nonceEnd, attributesEnd) }),
+    ...(attributesEnd > nonceEnd && {
+      attributes: record.toString('utf8', nonceEnd, attributesEnd),
+    }),
     payload: record.toString('utf8', attributesEnd),
   };
 }

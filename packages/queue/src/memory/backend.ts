@@ -14,10 +14,12 @@ import type {
   Publication,
   PublishReceipt,
   QueueBackend,
+  RemovalStep,
   RecoveredDeliveries,
   Subscription,
   TopicCounts,
 } from '../backend.ts';
+import { OPERATIONS } from '../control/operation.ts';
 import { BackendError } from '../errors.ts';
 import { MemoryOutcomes } from './outcomes.ts';
 import { StoredTopic } from './stored-topic.ts';
@@ -53,6 +55,7 @@ export function createMemoryBackend(options?: MemoryBackendOptions): QueueBacken
 class MemoryBackend implements QueueBackend {
   readonly kind = 'memory';
   readonly outcomes: MemoryOutcomes;
+  readonly operations = OPERATIONS;
   readonly #options: Required<MemoryBackendOptions>;
   readonly #topics = new Map<string, StoredTopic>();
   /** Wakes consumers that wait for jobs. */
@@ -91,6 +94,7 @@ class MemoryBackend implements QueueBackend {
     const me = String(this.#consumers);
     const { clock } = this.#options;
     const topic = this.#topic(name);
+    topic.hasConsumer = true;
     const leasedUntilMs = (): number => clock.now() + leaseMs;
     return {
       whenConnected: (signal) => this.whenConnected(signal),
@@ -143,6 +147,7 @@ class MemoryBackend implements QueueBackend {
         for (const { handle, deliveries } of jobs) topic.release(me, handle, deliveries);
         this.#wake();
       },
+      control: async () => ({ isPaused: topic.isPaused, cancelled: [...topic.cancelled] }),
       close: async (held = []) => {
         for (const { handle, owner, deliveries } of topic.entries.values()) {
           if (owner === me && !held.includes(handle)) topic.release(me, handle, deliveries - 1);
@@ -173,10 +178,23 @@ class MemoryBackend implements QueueBackend {
 
   async count(name: string): Promise<TopicCounts> {
     this.#assertOpen();
-    const { entries, delayed, dead } = this.#topic(name);
+    const { entries, delayed, dead, isPaused } = this.#topic(name);
     const pending = [...entries.values()].filter(({ owner }) => owner !== undefined).length;
     const waiting = entries.size - pending;
-    return { waiting, pending, delayed: delayed.length, dead: dead.length };
+    const counts = { waiting, pending, delayed: delayed.length, dead: dead.length };
+    return isPaused ? { ...counts, paused: true } : counts;
+  }
+
+  async isPaused(name: string): Promise<boolean> {
+    this.#assertOpen();
+    return this.#topics.get(name)?.isPaused ?? false;
+  }
+
+  async removeWaiting(name: string, delayed: boolean): Promise<RemovalStep> {
+    this.#assertOpen();
+    const removed = this.#topics.get(name)?.removeWaiting(delayed) ?? 0;
+    this.#wake();
+    return { removed };
   }
 
   async peek(name: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {

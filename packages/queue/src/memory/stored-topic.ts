@@ -8,7 +8,10 @@ import type {
   PublishReceipt,
   PublishedJob,
 } from '../backend.ts';
+import type { OperationOutcome } from '../control/control.ts';
 import { BackendError } from '../errors.ts';
+import { applyOperation } from './operations.ts';
+import { jobOptionsOf } from '../producer/job-options.ts';
 import { WeightedRoundRobin, subqueueOf, isPartition, selectNext } from '../producer/scheduling.ts';
 
 /** A job in memory, with its owner. */
@@ -17,6 +20,8 @@ interface Entry {
   readonly job: PublishedJob;
   readonly history: readonly string[] | undefined;
   deliveries: number;
+  /** How many consumers in succession have died with it. */
+  crashes: number;
   owner: string | undefined;
   leasedUntilMs: number;
 }
@@ -53,10 +58,22 @@ export class StoredTopic {
   readonly #marks = new Map<string, HighWaterMark>();
   readonly #ids = new Set<string>();
   readonly #roundRobin = new WeightedRoundRobin();
+  hasConsumer = false;
+  /** No job is delivered. */
+  isPaused = false;
+  /** The handles of jobs that were cancelled while a consumer held them. */
+  readonly cancelled: Set<string> = new Set();
   #partitions = 0;
   /** No job has had a routing yet. */
   #isPlain = true;
   #lastHandle = 0;
+
+  /** It has had a job or a consumer. */
+  get isUsed(): boolean {
+    return (
+      this.hasConsumer || this.#lastHandle > 0 || this.delayed.length > 0 || this.dead.length > 0
+    );
+  }
 
   get size(): number {
     return this.entries.size + this.delayed.length;
@@ -79,9 +96,13 @@ export class StoredTopic {
       throw new BackendError('busy', `this producer's jobs are known only up to ${sequence}`);
     }
     const receipt = { remembered, alreadyApplied: 0, duplicates: new Array<string>(), refused: 0 };
+    const outcomes = new Map<number, OperationOutcome>();
     for (const job of jobs) {
       if (isPassed || job.sequence <= sequence) receipt.alreadyApplied += 1;
-      else if (this.size >= (publication.maxJobs ?? Infinity)) receipt.refused += 1;
+      else if (job.operation !== undefined && receipt.refused === 0) {
+        outcomes.set(job.sequence, applyOperation(this, job, nowMs));
+        sequence = job.sequence;
+      } else if (this.size >= (publication.maxJobs ?? Infinity)) receipt.refused += 1;
       else {
         if (!this.#add(job, nowMs)) receipt.duplicates.push(job.id);
         sequence = job.sequence;
@@ -90,7 +111,7 @@ export class StoredTopic {
     if (isPassed) return receipt;
     this.#owners.set(producer, { epoch: ownerEpoch, nonce: ownerNonce });
     this.#marks.set(origin, { epoch: originEpoch, sequence });
-    return receipt;
+    return outcomes.size === 0 ? receipt : { ...receipt, outcomes };
   }
 
   /** Moves due jobs to the waiting ones, the earliest first; returns when the next one is due. */
@@ -110,12 +131,13 @@ export class StoredTopic {
     this.#lastHandle += 1;
     const handle = String(this.#lastHandle);
     this.#isPlain &&= job.routing === undefined;
-    const entry = { handle, job, history, deliveries, owner: undefined, leasedUntilMs: 0 };
-    this.entries.set(handle, entry);
+    const entry = { handle, job, history, deliveries, crashes: 0, owner: undefined };
+    this.entries.set(handle, { ...entry, leasedUntilMs: 0 });
   }
 
   /** Delivers up to `max` waiting jobs. */
   take(owner: string, max: number, leasedUntilMs: number): Delivery[] {
+    if (this.isPaused) return [];
     const subqueue = ({ job }: Entry): string => subqueueOf(job.routing, this.#partitions);
     const waiting: Entry[] = [];
     const busy = new Set<string>();
@@ -153,11 +175,19 @@ export class StoredTopic {
       const isUnheld = entry.owner === owner && !held.has(entry.handle);
       const isExpired =
         entry.owner !== undefined && entry.owner !== owner && entry.leasedUntilMs <= nowMs;
-      if (taken.length >= max || (!isUnheld && !(isExpired && mayTakeOver))) continue;
-      const isLast = isExpired && entry.deliveries + 1 === last?.delivery;
+      if (this.isPaused || taken.length >= max) continue;
+      if (!isUnheld && !(isExpired && mayTakeOver)) continue;
+      if (this.cancelled.has(entry.handle)) {
+        this.#delete(entry.handle);
+        continue;
+      }
+      const isLast = isExpired && isLastDelivery(entry, last);
       if (isLast && maxLast <= 0) continue;
       if (isLast) maxLast -= 1;
-      if (isExpired) entry.deliveries += 1;
+      if (isExpired) {
+        entry.deliveries += 1;
+        entry.crashes += 1;
+      }
       taken.push(deliver(entry, owner, leasedUntilMs));
     }
     return taken;
@@ -169,11 +199,13 @@ export class StoredTopic {
     if (entry?.owner !== owner) return true;
     if (isPartition(subqueueOf(entry.job.routing, this.#partitions))) {
       entry.deliveries = deliveries;
+      entry.crashes = 0;
       return false;
     }
     const { job, history } = entry;
-    this.entries.delete(handle);
-    this.delayed.push({ dueAtMs, job, history, deliveries });
+    const isCancelled = this.cancelled.has(handle);
+    this.#delete(handle);
+    if (!isCancelled) this.delayed.push({ dueAtMs, job, history, deliveries });
     return true;
   }
 
@@ -181,20 +213,36 @@ export class StoredTopic {
   release(owner: string, handle: string, deliveries: number): void {
     const entry = this.entries.get(handle);
     if (entry?.owner !== owner) return;
+    if (this.cancelled.has(handle)) this.#delete(handle);
     entry.owner = undefined;
     entry.deliveries = deliveries;
   }
 
   /** Removes a job if it still belongs to the consumer; returns whether it did. */
   remove(owner: string, handle: string): boolean {
-    return this.entries.get(handle)?.owner === owner && this.entries.delete(handle);
+    return this.entries.get(handle)?.owner === owner && this.#delete(handle);
+  }
+
+  #delete(handle: string): boolean {
+    this.cancelled.delete(handle);
+    return this.entries.delete(handle);
+  }
+
+  /** Removes the jobs that no consumer holds; returns their number. */
+  removeWaiting(alsoDelayed: boolean): number {
+    const before = this.size;
+    if (alsoDelayed) this.delayed = [];
+    for (const { handle, owner } of this.entries.values()) {
+      if (owner === undefined) this.#delete(handle);
+    }
+    return before - this.size;
   }
 
   /** @param epochOffsetMs how much the wall clock is ahead of the monotonic one. */
   peek(kind: PeekedKind, epochOffsetMs: number): PeekedJob[] {
     if (kind === 'delayed') {
       return this.delayed.toSorted(byDueTime).map(({ job, dueAtMs, deliveries }) =>
-        toPeekedJob(job, job.routing, {
+        toPeekedJob(job, {
           dueAtMs: Math.round(dueAtMs + epochOffsetMs),
           deliveries,
         }),
@@ -202,7 +250,7 @@ export class StoredTopic {
     }
     return [...this.entries.values()]
       .filter(({ owner }) => (owner !== undefined) === (kind === 'pending'))
-      .map(({ job, deliveries }) => toPeekedJob(job, job.routing, { deliveries }));
+      .map(({ job, deliveries }) => toPeekedJob(job, { deliveries }));
   }
 
   #setPartitions({ partitions = 0, jobs }: Publication): void {
@@ -227,24 +275,38 @@ export class StoredTopic {
   }
 }
 
+/** Whether the delivery of a job that a consumer died with would be its last one. */
+function isLastDelivery(
+  { deliveries, crashes, job }: Entry,
+  last: LastDeliveries | undefined,
+): boolean {
+  if (last === undefined) return false;
+  if (last.isOfCrashes === true) return crashes + 2 === last.delivery;
+  return deliveries + 1 === (jobOptionsOf(job.attributes).maxAttempts ?? last.delivery);
+}
+
 function byDueTime(one: DelayedJob, other: DelayedJob): number {
   return one.dueAtMs - other.dueAtMs;
 }
 
 function toPeekedJob(
-  { id, payload, enqueuedAtMs }: PublishedJob,
-  routing: string | undefined,
+  { id, payload, enqueuedAtMs, routing, attributes }: PublishedJob,
   more: Partial<PeekedJob>,
 ): PeekedJob {
   const job = { id, payload, enqueuedAtMs, deliveries: 0 };
-  return { ...job, ...(routing !== undefined && { routing }), ...more };
+  return {
+    ...job,
+    ...(routing !== undefined && { routing }),
+    ...(attributes !== undefined && { attributes }),
+    ...more,
+  };
 }
 
 function deliver(entry: Entry, owner: string, leasedUntilMs: number): Delivery {
   entry.owner = owner;
   entry.leasedUntilMs = leasedUntilMs;
-  const { handle, deliveries, history } = entry;
-  const { id, payload, enqueuedAtMs, routing } = entry.job;
+  const { handle, deliveries, history, crashes } = entry;
+  const { id, payload, enqueuedAtMs, routing, attributes } = entry.job;
   return {
     handle,
     id,
@@ -252,6 +314,8 @@ function deliver(entry: Entry, owner: string, leasedUntilMs: number): Delivery {
     enqueuedAtMs,
     deliveries,
     ...(routing !== undefined && { routing }),
+    ...(attributes !== undefined && { attributes }),
     ...(history && { history }),
+    ...(crashes > 0 && { crashes }),
   };
 }

@@ -23,6 +23,10 @@ export function reportingRoom(subscription: Subscription, onFreed: () => void): 
         await subscription.release?.(jobs);
       },
     }),
+    ...(subscription.control && {
+      control: async (held) =>
+        (await subscription.control?.(held)) ?? { isPaused: false, cancelled: [] },
+    }),
     close: (held) => subscription.close(held),
   };
 }

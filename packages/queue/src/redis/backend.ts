@@ -7,10 +7,13 @@ import type {
   Publication,
   PublishReceipt,
   QueueBackend,
+  RemovalPosition,
+  RemovalStep,
   Subscription,
   TopicCounts,
 } from '../backend.ts';
 import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '../options.ts';
+import { OPERATIONS, isOnJob } from '../control/operation.ts';
 import { BackendError } from '../errors.ts';
 import { encodeBatch } from './scripts/batch-encoding.ts';
 import { countScript } from './scripts/inspect-scripts.ts';
@@ -26,6 +29,7 @@ import { parseReplicaCounts, parseReceipt, parseCounts } from './replies.ts';
 import { EvictionWatch } from './eviction.ts';
 import { RedisOutcomes } from './outcomes.ts';
 import { identityOf } from './identity.ts';
+import { findJob, publishOperations, removeStep } from './operations.ts';
 import { resolversFor } from './resolver/create-resolver.ts';
 import { runScript } from './scripts/script.ts';
 import { forgetScript, publishScript } from './scripts/topic-scripts.ts';
@@ -53,6 +57,7 @@ export function createRedisBackend(options: QueueOptions): QueueBackend {
 class RedisBackend implements QueueBackend {
   readonly kind = 'redis';
   readonly outcomes: RedisOutcomes;
+  readonly operations = OPERATIONS;
   readonly #connections: Connections;
   readonly #tuning: ResolvedQueueTuning;
   readonly #eviction: EvictionWatch;
@@ -93,6 +98,16 @@ class RedisBackend implements QueueBackend {
   }
 
   async publish(publication: Publication): Promise<PublishReceipt> {
+    const { jobs, topic } = publication;
+    if (!jobs.some(({ operation }) => isOnJob(operation))) return this.#publishJobs(publication);
+    return publishOperations(
+      publication,
+      (part) => this.#publishJobs(part),
+      (id) => findJob(this.#connections.forTopic(topic), this.#keys(topic), id),
+    );
+  }
+
+  async #publishJobs(publication: Publication): Promise<PublishReceipt> {
     const { jobs } = publication;
     const tooLarge = await findTooLarge(this.#connections.forTopic(publication.topic), jobs);
     if (tooLarge === undefined) return this.#publish(publication);
@@ -190,6 +205,20 @@ class RedisBackend implements QueueBackend {
 
   async peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
     return listJobs(this.#connections.forTopic(topic), this.#keys(topic), kind, limit);
+  }
+
+  async isPaused(topic: string): Promise<boolean> {
+    const layout = `${this.#keys(topic).stream}:layout`;
+    const connection = this.#connections.forTopic(topic);
+    return (await connection.call((client) => client.call('HEXISTS', layout, 'paused'))) === 1;
+  }
+
+  async removeWaiting(
+    topic: string,
+    delayed: boolean,
+    after: RemovalPosition | undefined,
+  ): Promise<RemovalStep> {
+    return removeStep(this.#connections.forTopic(topic), this.#keys(topic), delayed, after);
   }
 
   #keys(topic: string): TopicKeys {

@@ -2,7 +2,14 @@ import type { OperationOutcome } from '../control/control.ts';
 import { isOutcome } from '../control/operation.ts';
 import { BackendError } from '../errors.ts';
 import type { OutcomeState } from '../outcomes/outcome-store.ts';
-import type { DeadLetter, Delivery, PeekedJob, PublishReceipt, TopicCounts } from '../backend.ts';
+import type {
+  DeadLetter,
+  Delivery,
+  PeekedJob,
+  PublishReceipt,
+  TopicControl,
+  TopicCounts,
+} from '../backend.ts';
 
 /** Parsers for the replies of the scripts and stream commands. An unexpected reply is `denied`. */
 
@@ -65,13 +72,11 @@ export function parseMaintenance(reply: unknown): Maintenance {
   const [dueInMs, partitions, levels, taken, isPartial] = list(reply);
   return {
     dueInMs: integer(dueInMs),
-    subqueues: [
-      ...(levels === 1 ? ['high', 'low'] : []),
-      ...Array.from({ length: integer(partitions) }, (_, number) => String(number)),
-    ],
+    subqueues: subqueueNames(integer(partitions), levels === 1),
     taken: list(taken).map((entry) => {
-      const [handle, deliveries, fields] = list(entry);
-      return delivery(handle, integer(deliveries), fields);
+      const [handle, deliveries, fields, crashes = 0] = list(entry);
+      const job = delivery(handle, integer(deliveries), fields);
+      return crashes === 0 ? job : { ...job, crashes: integer(crashes) };
     }),
     isPartial: isPartial === 1,
   };
@@ -316,6 +321,51 @@ function delivery(handle: unknown, deliveries: number, fields: unknown): Deliver
     id: id ?? name,
     ...parseTimeAndRouting(at),
     payload,
+  };
+}
+
+/** One step of ZSCAN that looks for a member. */
+export function parseScan(reply: unknown): { cursor: string; member?: string } {
+  const [cursor, found] = list(reply);
+  const [member] = list(found);
+  return { cursor: text(cursor), ...(member !== undefined && { member: text(member) }) };
+}
+
+/** One step of a search in the streams; the number is negative when it was found, and 0 at the end. */
+export function parseFound(reply: unknown): { number: number; after: string; subqueue: string } {
+  const [number, after, subqueue = ''] = list(reply);
+  return { number: integer(number), after: text(after), subqueue: text(subqueue) };
+}
+
+export function parseRemoved(reply: unknown): {
+  removed: number;
+  isPartial: boolean;
+  last: string;
+} {
+  const [removed, isPartial, last] = list(reply);
+  return { removed: integer(removed), isPartial: isPartial === 1, last: text(last) };
+}
+
+/** The names of the subqueues of a layout, without the main one. */
+export function parseSubqueues(reply: unknown): string[] {
+  const [partitions, levels] = list(reply);
+  return subqueueNames(Number(partitions ?? 0), levels !== null);
+}
+
+function subqueueNames(partitions: number, hasLevels: boolean): string[] {
+  const numbers = Array.from({ length: partitions }, (_, number) => String(number));
+  return hasLevels ? ['high', 'low', ...numbers] : numbers;
+}
+
+/** The reply of the control script for these subqueues. */
+export function parseControl(reply: unknown, subqueues: readonly string[]): TopicControl {
+  const [isPaused, ...cancelled] = list(reply);
+  return {
+    isPaused: isPaused === 1,
+    cancelled: cancelled.flatMap((entries, index) => {
+      const subqueue = subqueues[index] ?? '';
+      return list(entries).map((id) => (subqueue === '' ? text(id) : `${subqueue}/${text(id)}`));
+    }),
   };
 }
 

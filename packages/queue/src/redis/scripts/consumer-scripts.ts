@@ -1,3 +1,4 @@
+import { cancelledLua } from './cancelled-script.ts';
 import { keepOutcomeLua } from './outcome-scripts.ts';
 import { type LuaScript, script } from './script.ts';
 
@@ -22,6 +23,8 @@ for i = 3, last do
   -- Lua's unpack supports a limited number of arguments.
   if #chosen == 500 or (i == last and #chosen > 0) then
     redis.call('XACK', key, group, unpack(chosen))
+    redis.pcall('ZREM', key .. ':cancelled', unpack(chosen))
+    redis.pcall('HDEL', key .. ':kept', unpack(chosen))
     removed = removed + redis.call('XDEL', key, unpack(chosen))
     chosen = {}
   end
@@ -38,8 +41,9 @@ return removed
  */
 export const deadLetterScript: LuaScript = script(`
 ${keepOutcomeLua}
+${cancelledLua}
 local entry = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)[1]
-if not entry or entry[2] ~= ARGV[2] then return 0 end
+if not entry or entry[2] ~= ARGV[2] or dropCancelled(KEYS[1], ARGV[1], ARGV[3]) then return 0 end
 redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[4], '*', unpack(ARGV, 7))
 if ARGV[5] ~= '0' then keepOutcome(KEYS[3], KEYS[4], KEYS[5], ARGV[8], ARGV[5], ARGV[6]) end
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])

@@ -1,4 +1,4 @@
-import { RELEASED } from './maintenance-scripts.ts';
+import { RELEASED } from './cancelled-script.ts';
 import { routingLua } from './routing-script.ts';
 import { type LuaScript, MAX_STEP_BYTES, script } from './script.ts';
 
@@ -9,7 +9,7 @@ const MAX_STEP_ENTRIES = 500;
  * Counts the jobs of a topic by their state.
  *
  *   KEYS  1 stream   2 delayed   3 dead letters   ARGV  1 group
- *   Returns { waiting, pending, delayed, dead }
+ *   Returns { waiting, pending, delayed, dead, 1 when the topic is paused }
  */
 export const countScript: LuaScript = script(`
 ${routingLua}
@@ -26,7 +26,8 @@ for _, stream in ipairs(streams) do
     if of[1] == '${RELEASED}' then pending = pending - tonumber(of[2]) end
   end
 end
-return {math.max(0, held - pending), pending, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3])}
+return {math.max(0, held - pending), pending, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3]),
+  redis.call('HEXISTS', KEYS[1] .. ':layout', 'paused')}
 `);
 
 /**
@@ -49,6 +50,8 @@ local function add(deliveries, fields)
   for _, field in ipairs(fields) do bytes = bytes + #field end
 end
 local function deliveredUntil(stream)
+  local paused = stream == KEYS[1] and redis.call('HGET', KEYS[1] .. ':layout', 'paused')
+  if paused then return paused end
   local groups = redis.pcall('XINFO', 'GROUPS', stream)
   for _, info in ipairs(groups.err and {} or groups) do
     local of = {}

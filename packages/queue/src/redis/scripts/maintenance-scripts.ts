@@ -1,16 +1,19 @@
+import { RELEASED, cancelledLua } from './cancelled-script.ts';
+import { delayedLua } from './delayed-script.ts';
 import { routingLua } from './routing-script.ts';
 import { type LuaScript, MAX_STEP_BYTES, script } from './script.ts';
 
-/** The name under which a group keeps jobs that were handed back: any consumer may take them at once. */
-export const RELEASED = 'released';
+/** How long the number of deliveries is remembered after which a consumer kept a failed job of a partition. */
+const KEPT_TTL_MS = 7 * 86_400_000;
 
 /**
  * Lua shared by the scripts that look after a topic. A job that failed before has the field `attempts`: how often it
- * was delivered as an earlier entry. The member of a delayed job is its id, time and payload, separated by line feeds;
- * for a failed one, an empty line, its attempts and its history precede the payload, which has no line feed in front.
+ * was delivered as an earlier entry.
  */
 const maintenanceLua = `
 ${routingLua}
+${cancelledLua}
+${delayedLua}
 local taken, isPartial = {}, 0
 local function fieldsOf(entry)
   local of = {}
@@ -41,14 +44,8 @@ local function promote(base, delayed)
     local member = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, 1)[1]
     if not member then break end
     moved, size = moved + 1, size + #member
-    local id, at, payload = string.match(member, '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
-    local attempts, history, rest = string.match(payload, '^\\n(%d+)\\n([^\\n]*)\\n(.*)$')
-    local fields = {'id', id, 'at', at, 'payload', rest or payload}
-    if attempts then
-      fields[7], fields[8] = 'attempts', attempts
-      if history ~= '[]' then fields[9], fields[10] = 'history', history end
-    end
-    local reply = redis.pcall('XADD', streamOf(base, at), '*', unpack(fields))
+    local fields = fieldsOfMember(member)
+    local reply = redis.pcall('XADD', streamOf(base, fields[4]), '*', unpack(fields))
     if type(reply) == 'table' and reply.err then
       -- A full server must not keep consumers from handling what would make room.
       if string.find(reply.err, 'OOM') then return 1000 end
@@ -61,9 +58,9 @@ local function promote(base, delayed)
   return next and math.max(0, math.ceil(next - now)) or -1
 end
 local room, bytes
-local function take(subqueue, id, count, fields)
+local function take(subqueue, id, count, fields, crashes)
   if not fields then return end
-  taken[#taken + 1] = {handleOf(subqueue, id), count, fields}
+  taken[#taken + 1] = {handleOf(subqueue, id), count, fields, crashes or 0}
   room = room - 1
   for _, field in ipairs(fields) do bytes = bytes - #field end
 end
@@ -82,6 +79,7 @@ local function takeReleased(stream, subqueue, group, me)
 end
 -- Hands a pending job back. The count of the group excludes the attempts as earlier entries.
 local function release(stream, group, entry, attempts)
+  if dropCancelled(stream, group, entry[1]) then return end
   if attempts then
     local job = redis.call('XRANGE', stream, entry[1], entry[1])[1]
     attempts = attempts - (tonumber(job and fieldsOf(job).attempts) or 0)
@@ -89,6 +87,9 @@ local function release(stream, group, entry, attempts)
   local count = math.max(0, attempts or entry[4] - 1)
   redis.call('XCLAIM', stream, group, '${RELEASED}', 0, entry[1], 'RETRYCOUNT', count, 'JUSTID')
   mustNotify, isDue = true, true
+end
+local function isPaused(base)
+  return redis.call('HEXISTS', base .. ':layout', 'paused') == 1
 end
 local function layoutOf(base)
   local layout = redis.call('HMGET', base .. ':layout', 'partitions', 'levels')
@@ -109,6 +110,7 @@ ${maintenanceLua}
 local base, group, me = KEYS[1], ARGV[1], ARGV[2]
 room, bytes = tonumber(ARGV[3]), tonumber(ARGV[4])
 local dueInMs = promote(base, KEYS[2])
+if isPaused(base) then room = 0 end
 if room > 0 then
   for _, subqueue in ipairs(subqueueNames(base)) do
     local stream = streamNamed(base, subqueue)
@@ -135,7 +137,8 @@ return {dueInMs, partitions, levels, taken, isPartial}
  *   KEYS  1 stream   2 delayed
  *   ARGV  1 group   2 consumer   3 most to take   4 bytes to take at most, about   5 lease in ms
  *         6 the time, of the server, until which it may take jobs over, or 0   7 the last delivery, or 0
- *         8 most jobs taken over for that   9 1 to remove dead consumers   10.. handles held
+ *         8 most jobs taken over for that   9 1 to remove dead consumers   10 1 when the last delivery is the number of
+ *         crashes in succession after which there is none   11.. handles held
  *   Returns { as maintainScript, the handles whose leases went to another consumer, the time of the server in ms,
  *   the handles that have no job any more }.
  *   With 0 to take, it only renews leases.
@@ -177,7 +180,8 @@ end
 local longest = longestLease()
 local mayTakeOver = now - watchedSince() >= longest and now <= tonumber(ARGV[6])
 local wanted, lost, gone, held = room, {}, {}, {}
-for i = 10, #ARGV do
+if isPaused(base) then room = 0 end
+for i = 11, #ARGV do
   local subqueue, id = string.match(ARGV[i], '^([^/]*)/(.+)$')
   subqueue, id = subqueue or '', id or ARGV[i]
   held[subqueue] = held[subqueue] or {}
@@ -188,14 +192,20 @@ local function takeExpired(stream, subqueue)
   for _, entry in ipairs(redis.call('XPENDING', stream, group, 'IDLE', longest, '-', '+', room + 50)) do
     if isFull() then return end
     local id = entry[1]
-    local job = entry[2] ~= me and redis.call('XRANGE', stream, id, id)[1]
+    local job = entry[2] ~= me and not dropCancelled(stream, group, id) and redis.call('XRANGE', stream, id, id)[1]
     if job then
-      local deliveries = entry[4] + 1 + (tonumber(fieldsOf(job).attempts) or 0)
-      local isLast = last > 0 and deliveries == last
+      local of = fieldsOf(job)
+      local deliveries = entry[4] + 1 + (tonumber(of.attempts) or 0)
+      local kept = tonumber(redis.call('HGET', stream .. ':kept', id))
+      -- Each delivery of an entry has ended with its consumer, but for those before a failure with which it was kept.
+      local crashes = kept and entry[4] - kept + 1 or entry[4]
+      local own = tonumber(string.match(of.at, '[ ;]attempts:(%d+)'))
+      local isLast = last > 0 and deliveries == (own or last)
+      if ARGV[10] == '1' then isLast = last > 0 and crashes + 1 == last end
       if not isLast or maxLast > 0 then
         if isLast then maxLast = maxLast - 1 end
         redis.call('XCLAIM', stream, group, me, 0, id)
-        take(subqueue, id, entry[4] + 1, job[2])
+        take(subqueue, id, entry[4] + 1, job[2], crashes)
       end
     elseif entry[2] ~= me then
       redis.call('XACK', stream, group, id)
@@ -210,7 +220,7 @@ local function recover(stream, subqueue, ids)
     mine[id] = true
     if isHeld[id] then
       redis.call('XCLAIM', stream, group, me, 0, id, 'JUSTID')
-    elseif not isFull() then
+    elseif not isFull() and not dropCancelled(stream, group, id) then
       -- The reply with this delivery was lost: repeating it must not increase the delivery count.
       local claimed = redis.call('XCLAIM', stream, group, me, 0, id, 'RETRYCOUNT', entry[4])[1]
       take(subqueue, id, entry[4], claimed and claimed[2])
@@ -272,11 +282,14 @@ export const retryLaterScript: LuaScript = script(`
 ${maintenanceLua}
 local key, group, me, id = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local entry = redis.call('XPENDING', key, group, id, id, 1)[1]
-if not entry or entry[2] ~= me then return 0 end
+if not entry or entry[2] ~= me or dropCancelled(key, group, id) then return 0 end
 if ARGV[6] == '' then
   local job = redis.call('XRANGE', key, id, id)[1]
   local count = ARGV[4] - (tonumber(job and fieldsOf(job).attempts) or 0)
-  redis.call('XCLAIM', key, group, me, 0, id, 'RETRYCOUNT', math.max(1, count), 'JUSTID')
+  count = math.max(1, count)
+  redis.call('XCLAIM', key, group, me, 0, id, 'RETRYCOUNT', count, 'JUSTID')
+  redis.call('HSET', key .. ':kept', id, count)
+  redis.call('PEXPIRE', key .. ':kept', ${KEPT_TTL_MS})
   return 1
 end
 local time = redis.call('TIME')

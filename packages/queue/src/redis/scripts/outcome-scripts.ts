@@ -37,6 +37,8 @@ for i = 3, #ARGV, 4 do
   local at = 3 + (i - 3) / 2
   if redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1, me)[1] then
     redis.call('XACK', key, group, ARGV[i])
+    redis.pcall('ZREM', key .. ':cancelled', ARGV[i])
+    redis.pcall('HDEL', key .. ':kept', ARGV[i])
     removed = removed + redis.call('XDEL', key, ARGV[i])
     keepOutcome(KEYS[at], KEYS[at + 1], KEYS[2], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
   end

@@ -9,7 +9,8 @@ import { GROUP } from '../keys.ts';
  *
  * A stream is created with its group, because a full server lets consumers read, but not create.
  *
- * The routing of a job follows its time, after a space: a priority level, or the hash of its key.
+ * The routing of a job follows its time, after a space: a priority level, or the hash of its key; `-` for none where
+ * attributes follow, after another space.
  */
 export const routingLua: string = `
 local partitions
@@ -26,9 +27,9 @@ local function partitionsOf(base)
   return partitions
 end
 local function streamOf(base, at)
-  local routing = string.match(at, ' (.+)$')
+  local routing = string.match(at, ' ([^ ]+)')
   createWithGroup(base)
-  if not routing then return base end
+  if not routing or routing == '-' then return base end
   local hash = tonumber(routing)
   if not hash then
     if not hasLevels then redis.call('HSET', base .. ':layout', 'levels', 1) end

@@ -14,6 +14,7 @@ export const takeFromSubqueuesScript: LuaScript = script(`
 ${routingLua}
 local base, group, me, room = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local taken = {}
+if redis.call('HEXISTS', base .. ':layout', 'paused') == 1 then room = 0 end
 local function inGroup(stream, ...)
   local reply = redis.pcall(...)
   if type(reply) == 'table' and reply.err then

@@ -1,4 +1,5 @@
 import { JOB_LAYOUT } from './batch-encoding.ts';
+import { operationsLua } from './control-scripts.ts';
 import { routingLua } from './routing-script.ts';
 import { type LuaScript, MAX_STEP_BYTES, script } from './script.ts';
 
@@ -23,16 +24,20 @@ const DEAD_CONSUMER_MS = 600_000;
  *   ARGV  1 owner epoch   2 origin epoch   3 floor   4 previous   5 TTL of the marks in ms or 0   6 TTL of ids in ms
  *         7 `maxJobs` of the topic or 0   8 partitions or 0; -1 when no job has a routing
  *         9 the jobs, encoded by `encodeBatch`   10 nonce of the owner, or ''
- *   Returns { sequence of the mark before, jobs skipped as resent, jobs refused, poison, ids skipped as known ... },
+ *   Returns { sequence of the mark before, jobs skipped as resent, jobs refused, poison, outcomes, ids skipped as known
+ *   ... },
  *   or { sequence of the mark before, -1 } without any write when the mark is below `previous`.
  *   The poison is { sequence, reason } of a job that cannot be added although the topic works, at which the script
  *   stops, or {}. The mark stays below it, so that it is found again when the reply is lost.
+ *   The outcomes are { sequence, outcome ... } of the operations. At one on a job that is not where it was found, the
+ *   script stops as well.
  *   Fails with FENCED when a later owner of the producer's journal has published, or one of the same epoch with
  *   another nonce; with LAYOUT when the number of partitions differs while jobs with keys exist; and, before any
  *   write, when the stream or a mark has another type.
  */
 export const publishScript: LuaScript = script(`
 ${routingLua}
+${operationsLua}
 local owned = redis.call('HMGET', KEYS[4], 'owner', 'nonce')
 local mark = redis.call('HMGET', KEYS[2], 'epoch', 'sequence')
 local owner, nonce = tonumber(owned[1]) or 0, owned[2] or ''
@@ -49,7 +54,7 @@ if myEpoch > epoch then sequence = 0 end
 local remembered = sequence
 if not passed and sequence < floor then sequence = floor end
 if not passed and sequence < tonumber(ARGV[4]) then return {remembered, -1} end
-local resent, refused, known, poison, added = 0, 0, {}, {}, 0
+local resent, refused, known, poison, added, outcomes = 0, 0, {}, {}, 0, {}
 local most, room = tonumber(ARGV[7]), redis.call('XLEN', KEYS[1])
 if most > 0 then
   room = most - room - redis.call('ZCARD', KEYS[3])
@@ -73,8 +78,20 @@ while at <= #batch do
   mine, delay, key, enqueued, id, payload, at = struct.unpack('${JOB_LAYOUT}', batch, at)
   if passed or mine <= sequence then
     resent = resent + 1
-  elseif most > 0 and room <= 0 then
+  elseif most > 0 and (refused > 0 or room <= 0 and not string.find(enqueued, '!', 1, true)) then
     refused = refused + 1
+  elseif string.find(enqueued, '!', 1, true) then
+    local isApplied, outcome = pcall(applyOperation, KEYS[1], KEYS[3], string.match(enqueued, '!(.+)$'), payload, delay)
+    if not isApplied then
+      local reason = type(outcome) == 'table' and outcome.err or tostring(outcome)
+      if added == 0 and string.find(reason, 'OOM') then return redis.error_reply(string.match(reason, 'OOM.*$')) end
+      poison = {mine, reason}
+      break
+    end
+    if not outcome then break end
+    outcomes[#outcomes + 1] = mine
+    outcomes[#outcomes + 1] = outcome
+    sequence, added = mine, added + 1
   else
     local reply
     local isKnown = key > 0 and not redis.call('SET', KEYS[key], 1, 'NX', 'PX', ARGV[6])
@@ -112,7 +129,7 @@ if not passed then
     if ARGV[5] == '0' then redis.call('PERSIST', KEYS[i]) else redis.call('PEXPIRE', KEYS[i], ARGV[5]) end
   end
 end
-return {remembered, resent, refused, poison, unpack(known)}
+return {remembered, resent, refused, poison, outcomes, unpack(known)}
 `);
 
 /**
@@ -162,6 +179,7 @@ return {redriven, from, last}
 export const forgetScript: LuaScript = script(`
 ${routingLua}
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+if redis.call('HEXISTS', KEYS[1] .. ':layout', 'paused') == 1 then return 0 end
 local streams = subqueuesOf(KEYS[1])
 streams[#streams + 1] = KEYS[1]
 for _, stream in ipairs(streams) do

@@ -6,12 +6,14 @@ import type {
   LastDeliveries,
   RecoveredDeliveries,
   Subscription,
+  TopicControl,
 } from '../../backend.ts';
 import { BackendError } from '../../errors.ts';
 import type { KeptOutcome } from '../../outcomes/outcome-store.ts';
 import type { ManagedConnection } from '../connection/managed-connection.ts';
 import { isExistingGroup, isMissingGroup } from '../errors.ts';
 import { GROUP, type TopicKeys } from '../keys.ts';
+import { readControl } from '../operations.ts';
 import {
   type Maintenance,
   memberOf,
@@ -211,7 +213,8 @@ export class RedisSubscription implements Subscription {
     if (isCleaning) this.#cleanedMs = clock.now();
     const takesUntilMs = mayTakeOver ? await this.#takesUntilMs() : 0;
     const limits = [leaseMs, takesUntilMs, last.delivery, last.max];
-    const args = [max, READ_BYTES, ...limits, isCleaning ? 1 : 0, ...held];
+    const flags = [isCleaning ? 1 : 0, last.isOfCrashes === true ? 1 : 0];
+    const args = [max, READ_BYTES, ...limits, ...flags, ...held];
     const calledMs = clock.now();
     const reply = await this.#inGroup([stream, `${stream}:notify`], () =>
       this.#run([recoverScript, [stream, delayed], args], true),
@@ -306,6 +309,10 @@ export class RedisSubscription implements Subscription {
       const args = ids.flatMap((id) => [id, attempts.get(prefix + id) ?? 0]);
       await this.#runInGroup(subqueue, releaseScript, args, [this.#keys.stream]);
     }
+  }
+
+  control(held: readonly string[]): Promise<TopicControl> {
+    return readControl(this.#commands, this.#keys, [...groupHandles(held).keys()]);
   }
 
   async close(held: readonly string[] = []): Promise<void> {

@@ -19,6 +19,7 @@ const without: readonly StoreGuarantee[] = [
   'keys',
   'takeover',
   'fairness',
+  'full-control',
   'outcomes',
 ];
 
