@@ -254,12 +254,7 @@ export interface Subscription {
    * Moves a failed job to the dead letters, in one atomic step.
    * @param kept what is kept of how it ended. Absent: nothing.
    */
-  deadLetter(
-    delivery: Delivery,
-    reason: string,
-    stack?: string,
-    kept?: KeptOutcome,
-  ): Promise<void>;
+  deadLetter(delivery: Delivery, reason: string, stack?: string, kept?: KeptOutcome): Promise<void>;
   /**
    * Puts a failed job aside until it is due again: `delayed`. A job of a partition is `kept` by this consumer instead,
    * because the partition waits with it. In both cases the next delivery counts `delivery.deliveries` as made. Without

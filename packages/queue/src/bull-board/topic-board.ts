@@ -1,6 +1,6 @@
 import type { JobCounts, JobStatus, QueueJob } from '@bull-board/api/typings/app';
 import type { PeekedKind } from '../backend.ts';
-import { BackendError } from '../errors.ts';
+import { BackendError, OperationUnsupportedError } from '../errors.ts';
 import type { Queue } from '../queue.ts';
 import { type ShownState, deadJson, endedJson, inspectedJson, shownJob } from './shown-job.ts';
 
@@ -69,7 +69,10 @@ export class TopicBoard {
   /** The same for whether the topic is paused. */
   isPaused(): Promise<boolean> {
     return whileAway(
-      async () => (this.#isPaused = await this.#queue.isPaused(this.#topic)),
+      async () => {
+        this.#isPaused = await this.#queue.isPaused(this.#topic).catch(notPaused);
+        return this.#isPaused;
+      },
       () => this.#isPaused,
     );
   }
@@ -147,6 +150,12 @@ export class TopicBoard {
       retry: async (id) => void (await queue.deadLetters(topic).redrive({ ids: [id] })),
     });
   }
+}
+
+/** A store that cannot be paused never is. */
+function notPaused(error: unknown): false {
+  if (error instanceof OperationUnsupportedError) return false;
+  throw error;
 }
 
 /** What Redis says, or what is to be said while it is away. */

@@ -38,7 +38,9 @@ export class TopicWatch {
     this.#clock = clock;
     this.#onClosed = onClosed;
     this.#poll = this.#scheduleAsk(POLL_MS);
-    this.#watch = store.watch(topic, (ids) => this.#ask(ids === 'all' ? this.#waiting.keys() : ids));
+    this.#watch = store.watch(topic, (ids) =>
+      this.#ask(ids === 'all' ? this.#waiting.keys() : ids),
+    );
   }
 
   /** Waits for news of a job; returns the function that ends the wait. */

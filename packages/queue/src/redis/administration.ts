@@ -70,9 +70,7 @@ export async function redriveDeadLetters(
   let last = '';
   while (from !== '' && redriven < limit) {
     const args = [limit - redriven, from, last, ...ids];
-    const reply = await connection.call((client) =>
-      runScript(client, redriveScript, keys, args),
-    );
+    const reply = await connection.call((client) => runScript(client, redriveScript, keys, args));
     const step = parseRedriveStep(reply);
     redriven += step.redriven;
     ({ from, last } = step);

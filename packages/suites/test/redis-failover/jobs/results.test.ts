@@ -79,7 +79,9 @@ test('a Redis that is full still ends jobs, with their results', async () => {
     await started.promise;
     await fixture.admin((client) => client.config('SET', 'maxmemory', '1'));
     mayEnd.abort();
-    await waitUntil(() => consumer.getStats().unconfirmed === 0 && consumer.getStats().handled === 1);
+    await waitUntil(
+      () => consumer.getStats().unconfirmed === 0 && consumer.getStats().handled === 1,
+    );
     await fixture.admin((client) => client.config('SET', 'maxmemory', '0'));
     expect(await queue.result(TOPIC, id)).toBe('kept');
     expect(await queue.inspect(TOPIC).counts()).toMatchObject({ pending: 0, waiting: 0 });
