@@ -1,5 +1,6 @@
 import type { OperationOutcome } from './control/control.ts';
 import type { OperationKind } from './control/operation.ts';
+import type { KeptOutcome, OutcomeStore } from './outcomes/outcome-store.ts';
 
 /**
  * The port to a store of jobs. A store keeps jobs in order, deduplicates them by (owner epoch, origin epoch, sequence),
@@ -13,6 +14,8 @@ export interface QueueBackend {
    * together which jobs were handled. Absent: no other backend reaches it.
    */
   readonly identity?: string;
+  /** Keeps the outcomes and the progress of jobs. Absent: the store keeps none. */
+  readonly outcomes?: OutcomeStore;
   /** Connects to the server, and reconnects until closed; reports to `listener`. */
   open(listener: ConnectionListener): void;
   /** Resolves once connected; rejects with the signal's own reason. */
@@ -239,10 +242,19 @@ export interface Subscription {
     mayTakeOver?: boolean,
     last?: LastDeliveries,
   ): Promise<RecoveredDeliveries>;
-  /** Removes handled jobs; ignores those whose leases went to another consumer. */
-  acknowledge(deliveries: readonly string[]): Promise<void>;
-  /** Moves a failed job to the dead letters, in one atomic step. */
-  deadLetter(delivery: Delivery, reason: string, stack?: string): Promise<void>;
+  /**
+   * Removes handled jobs; ignores those whose leases went to another consumer.
+   * @param outcomes what is kept of each of them, by their handles, in the step that removes it. Absent: nothing.
+   */
+  acknowledge(
+    deliveries: readonly string[],
+    outcomes?: ReadonlyMap<string, KeptOutcome>,
+  ): Promise<void>;
+  /**
+   * Moves a failed job to the dead letters, in one atomic step.
+   * @param kept what is kept of how it ended. Absent: nothing.
+   */
+  deadLetter(delivery: Delivery, reason: string, stack?: string, kept?: KeptOutcome): Promise<void>;
   /**
    * Puts a failed job aside until it is due again: `delayed`. A job of a partition is `kept` by this consumer instead,
    * because the partition waits with it. In both cases the next delivery counts `delivery.deliveries` as made. Without

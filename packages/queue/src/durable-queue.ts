@@ -28,6 +28,9 @@ import {
   parseProcessOptions,
 } from './options.ts';
 import { attributesOf } from './producer/job-options.ts';
+import { outcomesOf } from './outcomes/consumer-outcomes.ts';
+import { ResultWaits } from './outcomes/result-waits.ts';
+import type { ResultWaitOptions } from './outcomes/results.ts';
 import { checkJobId, checkTopic, serializePayload } from './producer/payload.ts';
 import type { Submission } from './state/pending-job.ts';
 import { reportingRoom } from './producer/freed-room.ts';
@@ -76,6 +79,7 @@ export class DurableQueue implements Queue {
   readonly promote: Queue['promote'];
   readonly purge: Queue['purge'];
   readonly drain: Queue['drain'];
+  readonly #results: ResultWaits;
 
   constructor(
     backend: QueueBackend,
@@ -89,6 +93,12 @@ export class DurableQueue implements Queue {
     this.#delays = new RemainingDelays(options.tuning.clock);
     const shared = { events, fallback, delays: this.#delays };
     this.#opening = new QueueOpening({ backend, options, journals, ...shared });
+    this.#results = new ResultWaits({
+      store: backend.outcomes,
+      clock: options.tuning.clock,
+      schemaOf: (topic) => options.tuning.topics.get(topic)?.result,
+      assertOpen: this.#assertOpen,
+    });
     const control = createQueueControl({
       backend,
       delays: this.#delays,
@@ -180,12 +190,14 @@ export class DurableQueue implements Queue {
     const { clock, random } = this.#options.tuning;
     const key = `${topic}\n${name}`;
     if (this.#consumers.has(key)) throw new DuplicateConsumerError(topic, name);
+    const { outcomes, observe } = outcomesOf(this.#backend, this.#options.tuning, topic, resolved);
     const { memory, release } = useJobMemory(this.#backend, topic, resolved.maxRememberedJobs);
     const consumer = new TopicConsumer({
       topic,
       memory,
       schema: this.#options.tuning.topics.get(topic)?.schema,
-      executeJob: createJobExecutor(handler, options?.ledger),
+      outcomes,
+      executeJob: createJobExecutor(handler, options?.ledger, observe),
       options: resolved,
       clock,
       random,
@@ -203,6 +215,14 @@ export class DurableQueue implements Queue {
     });
     this.#consumers.set(key, consumer);
     return consumer;
+  }
+
+  result(topic: string, id: string, options?: ResultWaitOptions): Promise<unknown> {
+    return this.#results.result(topic, id, options);
+  }
+
+  progress(topic: string, id: string): Promise<unknown> {
+    return this.#results.progress(topic, id);
   }
 
   getStats(): QueueStats {
@@ -326,6 +346,7 @@ export class DurableQueue implements Queue {
     // In this turn: no handler starts any more.
     const consumers = [...this.#consumers.values()].map((one) => one.close({ deadlineMs }));
     const [opened] = await Promise.all([this.#opening.close(giveUp.signal), ...consumers]);
+    await this.#results.close();
     const mustDrain = this.#fallback === 'memory';
     await opened?.producer.settle(mustDrain, giveUp.signal).catch(() => undefined);
     deadline.cancel();

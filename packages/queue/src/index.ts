@@ -84,12 +84,39 @@ export type {
   QueueEvents,
   QueueHealth,
   QueueStats,
+  RunningJob,
 } from './queue.ts';
+export {
+  ResultExpiredError,
+  ResultFailedError,
+  ResultNotKeptError,
+  type ResultNotKeptReason,
+  ResultUnknownError,
+} from './outcomes/errors.ts';
+export type {
+  KeptOutcome,
+  OutcomeState,
+  OutcomeStore,
+  OutcomeWatch,
+} from './outcomes/outcome-store.ts';
+export type {
+  JobResults,
+  KeepResults,
+  ResultOptions,
+  ResultWaitOptions,
+} from './outcomes/results.ts';
 export { type TopicHandler, defineTopics } from './producer/define-topics.ts';
 export type { JobBackoff, JobOptions } from './producer/job-options.ts';
 export type { Priority } from './producer/scheduling.ts';
 export type { IoredisClient, RedisConnector, RequiredOptions } from './redis/connector.ts';
 export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';
 export type { StandardSchema } from './producer/schema.ts';
-export type { PayloadInput, PayloadOutput, TopicOptions, Topics } from './producer/topics.ts';
+export type {
+  PayloadInput,
+  PayloadOutput,
+  ResultInput,
+  ResultOutput,
+  TopicOptions,
+  Topics,
+} from './producer/topics.ts';
 export type { QueueState } from './state/queue-state.ts';

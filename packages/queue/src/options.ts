@@ -16,6 +16,7 @@ import {
   string,
 } from '@holdfast/foundation';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
+import { type ResolvedKeepResults, keepResultsRule } from './outcomes/keep-results.ts';
 import type { AcknowledgeLevel, EnqueueManyOptions, ProcessOptions } from './queue.ts';
 import { type RequestedJobOptions, jobOptionsShape } from './producer/job-options.ts';
 import { topicsRule } from './producer/define-topics.ts';
@@ -144,9 +145,10 @@ export type ResolvedQueueTuning = Readonly<
 
 /** The options of `process` with every default filled in. */
 export type ResolvedProcessOptions = Readonly<
-  Required<Omit<ProcessOptions, 'name' | 'retry' | 'timeoutMs' | 'maxCrashes'>>
+  Required<Omit<ProcessOptions, 'name' | 'retry' | 'timeoutMs' | 'maxCrashes' | 'keepResults'>>
 > & {
   readonly maxCrashes: number | undefined;
+  readonly keepResults: ResolvedKeepResults | undefined;
   readonly retry: ProcessOptions['retry'] | undefined;
   readonly timeoutMs: number | undefined;
 };
@@ -214,6 +216,7 @@ const consumerShape = {
   timeoutMs: optional(integer({ min: 1, max: DAY_MS })),
   leaseMs: integer({ min: 300, max: DAY_MS, default: 30_000 }),
   maxRememberedJobs: integer({ min: 0, max: 10_000_000, default: 10_000 }),
+  keepResults: optional(keepResultsRule),
 };
 
 /** With the defaults of `storage` and `database`, one after the other: 28 s of the 30 s that a pod has. */

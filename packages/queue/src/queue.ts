@@ -1,15 +1,18 @@
 import type { Subscribe } from '@holdfast/foundation';
-import type { ErrorClass, PeekedKind, TopicCounts } from './backend.ts';
+import type { ErrorClass } from './backend.ts';
+import type { DeadLetters, Inspection } from './admin/administration.ts';
 import type { QueueControl } from './control/control.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { JobOptions } from './producer/job-options.ts';
+import type { JobResults, ResultOptions } from './outcomes/results.ts';
 import type { Priority } from './producer/scheduling.ts';
 import type { Accepted, Acceptor } from './state/accepted.ts';
 import type { QueueEvents } from './state/queue-events.ts';
 import type { QueueState } from './state/queue-state.ts';
 
-import type { PayloadInput, PayloadOutput, Topics } from './producer/topics.ts';
+import type { PayloadInput, PayloadOutput, ResultInput, Topics } from './producer/topics.ts';
 
+export type { DeadJob, DeadLetters, InspectedJob, Inspection } from './admin/administration.ts';
 export type { Accepted, Acceptor } from './state/accepted.ts';
 export type { QueueEvents } from './state/queue-events.ts';
 
@@ -26,7 +29,7 @@ export type { QueueEvents } from './state/queue-events.ts';
  *   journal and back. With `concurrency: 1` they are handled in that order; failed ones come later, unless
  *   `whenExhausted` is `block`. Jobs of one `key` always are; jobs of a higher `priority` precede others.
  */
-export interface Queue<T extends Topics = Topics> extends QueueControl {
+export interface Queue<T extends Topics = Topics> extends QueueControl, JobResults<T> {
   /** The store that accepts jobs now. */
   readonly current: Acceptor;
   /** See `state/queue-state.ts` for the state diagram. */
@@ -72,13 +75,13 @@ export interface Queue<T extends Topics = Topics> extends QueueControl {
    */
   process<Transaction, Topic extends string = string>(
     topic: Topic,
-    handler: Handler<Transaction, PayloadOutput<T, Topic>>,
+    handler: Handler<Transaction, PayloadOutput<T, Topic>, ResultInput<T, Topic>>,
     options: ProcessOptions & { ledger: IdempotencyLedger<Transaction> },
   ): Consumer;
   /** The same without a ledger. */
   process<Topic extends string>(
     topic: Topic,
-    handler: Handler<undefined, PayloadOutput<T, Topic>>,
+    handler: Handler<undefined, PayloadOutput<T, Topic>, ResultInput<T, Topic>>,
     options?: ProcessOptions,
   ): Consumer;
   getStats(): QueueStats;
@@ -167,17 +170,28 @@ export interface Job<Payload = unknown> {
   readonly history?: readonly string[];
 }
 
+/** A job while its handler runs. */
+export interface RunningJob<Payload = unknown> extends Job<Payload> {
+  /**
+   * Reports how far the job is, for `queue.progress`, and `onProgress` of `queue.result`: anything JSON can hold, at most
+   * 16 KiB; of several values within 200 ms, the latest. Never throws.
+   * @returns false when it is not reported: it does not fit, the job is not this consumer's any more, or the store keeps
+   *   none.
+   */
+  progress(value: unknown): boolean;
+}
+
 /**
  * The signal is aborted when the lease is lost, when the handler has taken `timeoutMs`, or when the deadline of `close`
  * has passed. An error fails the attempt; an {@link UnrecoverableError} buries the job.
  */
-export type Handler<Transaction = undefined, Payload = unknown> = (
-  job: Job<Payload>,
+export type Handler<Transaction = undefined, Payload = unknown, Result = unknown> = (
+  job: RunningJob<Payload>,
   context: { signal: AbortSignal; transaction: Transaction },
-) => Promise<void> | void;
+) => Promise<Result> | Result;
 
 /** Options of a consumer. All times in milliseconds. */
-export interface ProcessOptions {
+export interface ProcessOptions extends ResultOptions {
   /** The name of the consumer, unique among the consumers of the topic in this queue. Default: a new UUID. */
   name?: string;
   /** The most jobs started per second. Default: no limit. */
@@ -223,56 +237,6 @@ export interface ProcessOptions {
    * they do not run again when Redis loses their acknowledgement. Default 10 000.
    */
   maxRememberedJobs?: number;
-}
-
-/** A job whose attempts are used up, or that Redis rejected. */
-export interface DeadJob {
-  readonly id: string;
-  readonly payload: unknown;
-  readonly enqueuedAtMs: number;
-  /** How often its handler was called. */
-  readonly attempts: number;
-  /** The last error of its handler, or the reply of Redis; at most 1 000 characters. */
-  readonly reason: string;
-  /** The stack of that error, at most 8 000 characters. */
-  readonly stack?: string;
-  /** The reasons of earlier failures, before it was redriven; at most 10, the oldest first. */
-  readonly history: readonly string[];
-}
-
-/** Dead letters are in Redis, so both methods reject with BackendError while it is down. */
-export interface DeadLetters {
-  /** The oldest ones. @param options.limit default 100. */
-  list(options?: { limit?: number }): Promise<DeadJob[]>;
-  /**
-   * Makes them jobs again, the oldest first, with the same ids, attempts from 1, and their reasons in `job.history`.
-   * @param options.ids only these; default all.
-   * @param options.limit default 1 000.
-   * @returns their number.
-   */
-  redrive(options?: { ids?: readonly string[]; limit?: number }): Promise<number>;
-}
-
-/** Reads from Redis, so both methods reject with BackendError while it is down. `getStats()` describes the fallback. */
-export interface Inspection {
-  counts(): Promise<TopicCounts>;
-  /**
-   * Lists some jobs of one kind: `waiting`, `pending` (delivered) or `delayed`; the oldest first within each level and
-   * partition. `deadLetters` lists the dead ones.
-   * @param options.limit 1 to 1 000, default 20.
-   */
-  peek(kind: PeekedKind, options?: { limit?: number }): Promise<InspectedJob[]>;
-}
-
-/** A job as `inspect` shows it; reading it changes nothing. */
-export interface InspectedJob {
-  readonly id: string;
-  readonly payload: unknown;
-  readonly enqueuedAtMs: number;
-  /** The number of deliveries. */
-  readonly attempts: number;
-  readonly dueAtMs?: number;
-  readonly priority?: Priority;
 }
 
 /** Handles the jobs of a topic until it is closed. */

@@ -6,11 +6,14 @@ import { FakeBackend } from './fake/fake-backend.ts';
 import { openTestQueue } from './open-queue.ts';
 
 describe('the fake backend', () => {
-  honoursBackendContract(async () => {
-    const backend = new FakeBackend();
-    backend.up();
-    return { backend, close: () => backend.close() };
-  });
+  honoursBackendContract(
+    async () => {
+      const backend = new FakeBackend();
+      backend.up();
+      return { backend, close: () => backend.close() };
+    },
+    { without: ['outcomes'] },
+  );
 });
 
 describe('the memory backend', () => {
@@ -43,9 +46,28 @@ test('when a memory backend is full, further jobs wait in the fallback, and the 
 });
 
 describe('the queue on the fake backend', () => {
-  honoursQueueContract(async (options) => {
-    const { queue, backend } = openTestQueue({ ...options, clock: systemClock });
-    backend.up();
-    return { queue, close: () => queue.close() };
-  });
+  honoursQueueContract(
+    async (options) => {
+      const { queue, backend } = openTestQueue({ ...options, clock: systemClock });
+      backend.up();
+      return { queue, close: () => queue.close() };
+    },
+    { without: ['outcomes'] },
+  );
+});
+
+test('a queue on a store without outcomes refuses to keep results and to ask for them', async () => {
+  const { queue, backend } = openTestQueue({ clock: systemClock });
+  backend.up();
+  await queue.ready();
+  const refusal = (operation: string): unknown =>
+    expect.objectContaining({ code: 'QUEUE_OPERATION_UNSUPPORTED', operation });
+  expect(() => queue.process('t', () => 1, { keepResults: true })).toThrow(refusal('keepResults'));
+  await expect(queue.result('t', 'a')).rejects.toEqual(refusal('result'));
+  await expect(queue.progress('t', 'a')).rejects.toEqual(refusal('progress'));
+  const reported = Promise.withResolvers<boolean>();
+  queue.process('t', (job) => reported.resolve(job.progress(1)));
+  await queue.enqueue('t', 1);
+  expect(await reported.promise).toBe(false);
+  await queue.close();
 });

@@ -3,6 +3,7 @@ import type { Delivery, Subscription } from '../backend.ts';
 import { BackendError } from '../errors.ts';
 import { refusalBackoff } from '../recovery/refusal-backoff.ts';
 import type { JobMemory } from './job-memory.ts';
+import type { OutcomeKeeper } from '../outcomes/outcome-keeper.ts';
 import type { StallReporter } from './stall-reporter.ts';
 
 interface AcknowledgerDeps {
@@ -11,6 +12,8 @@ interface AcknowledgerDeps {
   readonly random: Random;
   readonly memory: JobMemory;
   readonly stalls: StallReporter;
+  /** Absent: nothing is kept of how jobs end. */
+  readonly outcomes?: OutcomeKeeper | undefined;
   /** Called for a job that the store does not put aside: it waits here for its next attempt. */
   readonly onKept: (delivery: Delivery, delayMs: number) => void;
 }
@@ -60,8 +63,9 @@ export class Acknowledger {
   }
 
   deadLetter(delivery: Delivery, reason: string, stack: string | undefined): void {
-    const { subscription } = this.#deps;
-    this.#add(delivery, () => subscription.deadLetter(delivery, reason, stack));
+    const { subscription, outcomes } = this.#deps;
+    const kept = outcomes?.failed(delivery, reason);
+    this.#add(delivery, () => subscription.deadLetter(delivery, reason, stack, kept));
   }
 
   /** @param delivery counts the attempts made. */
@@ -144,16 +148,19 @@ export class Acknowledger {
   }
 
   async #flushOnce(): Promise<void> {
-    const { subscription } = this.#deps;
+    const { subscription, outcomes } = this.#deps;
     if (this.#handled.size > 0) {
       const batch = [...this.#handled.values()];
-      await subscription.acknowledge(batch.map(({ handle }) => handle));
+      await subscription.acknowledge(
+        batch.map(({ handle }) => handle),
+        outcomes?.of(batch),
+      );
       for (const delivery of batch) this.#remove(delivery);
     }
     const failed = [...this.#failed.values()].slice(0, MAX_AT_ONCE);
-    const outcomes = await Promise.allSettled(failed.map((job) => this.#report(job)));
+    const ends = await Promise.allSettled(failed.map((job) => this.#report(job)));
     // One that is refused does not hold up the others.
-    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
+    const refused = ends.find((end) => end.status === 'rejected');
     if (refused !== undefined) throw refused.reason;
   }
 
@@ -173,6 +180,7 @@ export class Acknowledger {
     this.#handled.delete(delivery.handle);
     this.#failed.delete(delivery.handle);
     this.#deps.memory.end(delivery);
+    this.#deps.outcomes?.ended(delivery);
   }
 }
 

@@ -8,6 +8,7 @@ import {
 } from '../options.ts';
 import { Notifier } from '../notifier.ts';
 import type { Consumer, ConsumerStats, QueueEvents } from '../queue.ts';
+import type { OutcomeKeeper } from '../outcomes/outcome-keeper.ts';
 import type { StandardSchema } from '../producer/schema.ts';
 import { refusalBackoff } from '../recovery/refusal-backoff.ts';
 import { Acknowledger } from './acknowledger.ts';
@@ -42,6 +43,7 @@ interface ConsumerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly memory: JobMemory;
+  readonly outcomes: OutcomeKeeper | undefined;
   readonly onClosed: () => void;
 }
 

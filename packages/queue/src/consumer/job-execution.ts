@@ -1,6 +1,7 @@
 import type { Clock } from '@holdfast/foundation';
 import type { IdempotencyLedger } from '../ledger/idempotency-ledger.ts';
 import { type JobCancelledError, JobTimeoutError } from '../errors.ts';
+import type { ObserveRun } from '../outcomes/observed-run.ts';
 import { type StandardSchema, validatePayload } from '../producer/schema.ts';
 import type { Handler, Job } from '../queue.ts';
 
@@ -99,16 +100,23 @@ export type ExecuteLimited = (
 export function createJobExecutor<Transaction>(
   handler: Handler | Handler<Transaction>,
   ledger: IdempotencyLedger<Transaction> | undefined,
+  observe: ObserveRun,
 ): ExecuteJob {
   if (ledger === undefined || isPlain(handler, ledger)) {
     return async (job, execution) => {
-      if (isPlain(handler, ledger)) await handler(job, new Context(execution.begin(), undefined));
+      if (isPlain(handler, ledger)) {
+        await observe(job, execution, (running) =>
+          handler(running, new Context(execution.begin(), undefined)),
+        );
+      }
       return 'applied';
     };
   }
   return (job, execution) =>
     ledger.once(job, async (transaction) =>
-      handler(job, new Context(execution.begin(), transaction)),
+      observe(job, execution, (running) =>
+        handler(running, new Context(execution.begin(), transaction)),
+      ),
     );
 }
 

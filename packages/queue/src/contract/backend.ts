@@ -9,6 +9,7 @@ import {
 import { honoursDeadLetters, honoursLeases, honoursOrder, honoursTakeover } from './deliveries.ts';
 import { type StoreGuarantee, group, testsWithout } from './guarantees.ts';
 import { type OpenBackend, OpenedBackends } from './opened.ts';
+import { honoursOutcomes } from './outcomes.ts';
 import {
   honoursInspection,
   honoursPartitions,
@@ -42,5 +43,6 @@ export function honoursBackendContract(
   group('partitions', () => honoursPartitions(openUp, testFor('keys')));
   group('routing', () => honoursRouting(openUp, testFor('keys')));
   group('priorities', () => honoursPriorities(openUp, test, testFor('fairness')));
+  group('outcomes', () => honoursOutcomes(openUp, testFor('outcomes')));
   group('inspection', () => honoursInspection(openUp, testFor('keys')));
 }

@@ -8,6 +8,7 @@ import type { Queue } from '../queue.ts';
  * - `keys`: the store delivers the jobs of a partition one at a time.
  * - `takeover`: `recover` hands over orphaned jobs; without it, `fetch` delivers them later.
  * - `fairness`: no priority level starves.
+ * - `outcomes`: the store keeps the outcomes and the progress of jobs.
  * - `operations`: the store applies all operations, such as `pause`.
  * - `full-control`: the store cancels jobs that consumers hold, too, and reschedules those that wait.
  */
@@ -17,7 +18,8 @@ export type StoreGuarantee =
   | 'takeover'
   | 'fairness'
   | 'operations'
-  | 'full-control';
+  | 'full-control'
+  | 'outcomes';
 
 /** Opens a queue for one test, with these options besides its own. */
 export type OpenContractQueue = (options?: Pick<QueueOptions, 'topics'>) => Promise<Queue>;

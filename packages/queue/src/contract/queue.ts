@@ -17,6 +17,7 @@ import {
   honoursRetryDecisions,
   honoursWaitingJobs,
 } from './handling.ts';
+import { honoursProgress, honoursResults } from './results.ts';
 
 /** A queue whose server is up, and a function that closes both. */
 export interface OpenQueue {
@@ -54,6 +55,8 @@ export function honoursQueueContract(
   group('retries', () => honoursRetryDecisions(openUp, test));
   group('redriving', () => honoursRedrive(openUp, test));
   group('waiting jobs', () => honoursWaitingJobs(openUp, test));
+  group('results', () => honoursResults(openUp, testFor('outcomes')));
+  group('progress', () => honoursProgress(openUp, testFor('outcomes')));
   group('options of jobs', () => honoursJobOptions(openUp, test));
   group('pausing', () => honoursPause(openUp, testFor('operations')));
   group('control of jobs', () =>

@@ -21,6 +21,7 @@ import type {
 } from '../backend.ts';
 import { OPERATIONS } from '../control/operation.ts';
 import { BackendError } from '../errors.ts';
+import { MemoryOutcomes } from './outcomes.ts';
 import { StoredTopic } from './stored-topic.ts';
 
 /** Options of `createMemoryBackend`. */
@@ -53,6 +54,7 @@ export function createMemoryBackend(options?: MemoryBackendOptions): QueueBacken
 
 class MemoryBackend implements QueueBackend {
   readonly kind = 'memory';
+  readonly outcomes: MemoryOutcomes;
   readonly operations = OPERATIONS;
   readonly #options: Required<MemoryBackendOptions>;
   readonly #topics = new Map<string, StoredTopic>();
@@ -63,6 +65,7 @@ class MemoryBackend implements QueueBackend {
 
   constructor(options: Required<MemoryBackendOptions>) {
     this.#options = options;
+    this.outcomes = new MemoryOutcomes(options.clock, () => this.#assertOpen());
   }
 
   open(listener: ConnectionListener): void {
@@ -119,14 +122,17 @@ class MemoryBackend implements QueueBackend {
         };
         return { deliveries, lost: held.filter(isLost) };
       },
-      acknowledge: async (handles) => {
+      acknowledge: async (handles, outcomes) => {
         this.#assertOpen();
-        for (const handle of handles) topic.remove(me, handle);
+        for (const handle of handles) {
+          if (topic.remove(me, handle)) this.outcomes.keep(name, outcomes?.get(handle));
+        }
         this.#wake();
       },
-      deadLetter: async ({ handle, history = [], ...job }, reason, stack) => {
+      deadLetter: async ({ handle, history = [], ...job }, reason, stack, kept) => {
         this.#assertOpen();
         if (!topic.remove(me, handle)) return;
+        this.outcomes.keep(name, kept);
         topic.dead.push({ ...job, reason, ...(stack !== undefined && { stack }), history });
         if (topic.dead.length > this.#options.maxDeadLetters) topic.dead.shift();
         this.#wake();
@@ -163,6 +169,7 @@ class MemoryBackend implements QueueBackend {
     const chosen = new Set(topic.dead.filter(isChosen).slice(0, limit));
     topic.dead = topic.dead.filter((letter) => !chosen.has(letter));
     for (const { reason, stack: _stack, history, deliveries: _, ...job } of chosen) {
+      this.outcomes.forget(name, job.id);
       topic.append({ ...job, sequence: 0, unique: false, dueAtMs: 0 }, [...history, reason]);
     }
     this.#wake();

@@ -8,7 +8,7 @@ import {
 import type { Handler } from '../queue.ts';
 import { checkTopic } from './payload.ts';
 import { isSchema, standardSchema } from './schema.ts';
-import type { PayloadOutput, TopicOptions, Topics } from './topics.ts';
+import type { PayloadOutput, ResultInput, TopicOptions, Topics } from './topics.ts';
 
 /** Each partition is a stream that every consumer checks once a second. */
 const MAX_PARTITIONS = 64;
@@ -16,7 +16,8 @@ const MAX_PARTITIONS = 64;
 /** The handler of one of the topics: `TopicHandler<typeof topics, 'emails'>`. */
 export type TopicHandler<T extends Topics, Topic extends string> = Handler<
   undefined,
-  PayloadOutput<T, Topic>
+  PayloadOutput<T, Topic>,
+  ResultInput<T, Topic>
 >;
 
 /**
@@ -34,6 +35,7 @@ export function defineTopics<const T extends Topics>(topics: T): Readonly<T> {
 export function topicsRule(): OptionRule<ReadonlyMap<string, TopicOptions>> {
   const shape = {
     schema: optional(standardSchema),
+    result: optional(standardSchema),
     maxJobs: optional(integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
     partitions: optional(integer({ min: 1, max: MAX_PARTITIONS })),
   };
@@ -50,12 +52,13 @@ export function topicsRule(): OptionRule<ReadonlyMap<string, TopicOptions>> {
         entries.map(([topic, given]) => {
           const own = isSchema(given) ? { schema: given } : given;
           const resolved = parseOptions(owner, shape, own, `${field}.${topic}`);
-          const { schema, maxJobs, partitions } = resolved;
+          const { schema, result, maxJobs, partitions } = resolved;
           checkTopic(owner, topic);
           return [
             topic,
             {
               ...(schema && { schema }),
+              ...(result && { result }),
               ...(maxJobs !== undefined && { maxJobs }),
               ...(partitions !== undefined && { partitions }),
             },

@@ -6,8 +6,8 @@ export function reportingRoom(subscription: Subscription, onFreed: () => void): 
     whenConnected: (signal) => subscription.whenConnected(signal),
     fetch: (...args) => subscription.fetch(...args),
     recover: (...args) => subscription.recover(...args),
-    async acknowledge(deliveries) {
-      await subscription.acknowledge(deliveries);
+    async acknowledge(...args) {
+      await subscription.acknowledge(...args);
       onFreed();
     },
     async deadLetter(...args) {

@@ -61,6 +61,17 @@ export function serializePayload(
   return json;
 }
 
+/**
+ * The JSON of a value without loss.
+ * @param root what the value is called in errors.
+ * @throws InvalidOptionError naming the part that JSON would lose.
+ */
+export function serializeValue(value: unknown, root: string): string {
+  const part = lossyPart(value, []);
+  if (part === undefined) return JSON.stringify(value);
+  throw new InvalidOptionError(root, pathOf(part, root), part.value, part.permitted);
+}
+
 /** A part of the payload that JSON would lose, and its path. */
 interface LossyPart {
   readonly value: unknown;
@@ -69,10 +80,10 @@ interface LossyPart {
   readonly steps: (string | number)[];
 }
 
-function pathOf({ steps }: LossyPart): string {
+function pathOf({ steps }: LossyPart, root = 'payload'): string {
   return steps.reduceRight<string>(
     (path, step) => (typeof step === 'number' ? `${path}[${step}]` : `${path}.${step}`),
-    'payload',
+    root,
   );
 }
 

@@ -43,17 +43,33 @@ export function validatePayload(topic: string, schema: StandardSchema, json: str
   return outputOf(topic, result);
 }
 
-function outputOf(topic: string, result: SchemaResult<unknown>): unknown {
+/**
+ * Validates what a handler has returned, as JSON reads it back; resolves with the schema's output.
+ * @param json absent for `undefined`.
+ * @throws SchemaViolationError
+ */
+export async function validateResult(
+  topic: string,
+  schema: StandardSchema,
+  json: string | undefined,
+): Promise<unknown> {
+  const value: unknown = json === undefined ? undefined : JSON.parse(json);
+  return outputOf(topic, await schema['~standard'].validate(value), 'result');
+}
+
+function outputOf(topic: string, result: SchemaResult<unknown>, root = 'payload'): unknown {
   if (result.issues === undefined) return result.value;
-  const issues = result.issues.map(({ message, path = [] }) => ({ message, path: pathText(path) }));
+  const issues = result.issues.map(({ message, path = [] }) => {
+    return { message, path: pathText(path, root) };
+  });
   throw new SchemaViolationError(topic, issues);
 }
 
-function pathText(path: NonNullable<SchemaIssue['path']>): string {
+function pathText(path: NonNullable<SchemaIssue['path']>, root: string): string {
   return path.reduce<string>((text, step) => {
     const key = typeof step === 'object' ? step.key : step;
     return typeof key === 'number' ? `${text}[${key}]` : `${text}.${String(key)}`;
-  }, 'payload');
+  }, root);
 }
 
 /** Validates the payloads of topics with schemas, and keeps the order of the calls whatever validation takes. */

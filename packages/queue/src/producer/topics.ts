@@ -7,6 +7,8 @@ export interface TopicOptions {
    * back: by `enqueue`, and again before a handler receives the schema's output.
    */
   schema?: StandardSchema;
+  /** The schema of what handlers return: `result` resolves with its output. See `keepResults` of `process`. */
+  result?: StandardSchema;
   /**
    * The most jobs of the topic in Redis. Further jobs are rejected with QueueFullError, except those that the
    * fallback has accepted.
@@ -38,6 +40,31 @@ export type PayloadOutput<T extends Topics, Topic extends string> =
       ? Output
       : unknown
     : unknown;
+
+/** What a handler of a topic returns: the input of its schema of results, or anything. */
+export type ResultInput<T extends Topics, Topic extends string> = ResultType<
+  ResultSchemaOf<T, Topic>,
+  'input'
+>;
+
+/** What `result` resolves with: the output of the topic's schema of results. */
+export type ResultOutput<T extends Topics, Topic extends string> = string extends keyof T
+  ? unknown
+  : ResultType<ResultSchemaOf<T, Topic>, 'output'>;
+
+type ResultType<Schema, Side extends 'input' | 'output'> = Schema extends {
+  readonly '~standard': { readonly types?: infer Types };
+}
+  ? NonNullable<Types> extends Readonly<Record<Side, infer Type>>
+    ? Type
+    : unknown
+  : unknown;
+
+type ResultSchemaOf<T extends Topics, Topic extends string> = Topic extends keyof T
+  ? T[Topic] extends { readonly result: infer Schema }
+    ? NonNullable<Schema>
+    : undefined
+  : undefined;
 
 type SchemaOf<T extends Topics, Topic extends string> = Topic extends keyof T
   ? T[Topic] extends { readonly schema?: infer Schema }

@@ -60,18 +60,17 @@ export function listDeadLetters(
 /** Redrives dead letters that are there now; returns their number. @throws BackendError */
 export async function redriveDeadLetters(
   connection: ManagedConnection,
-  { stream, dead }: TopicKeys,
+  { stream, dead, result, settled }: TopicKeys,
   limit: number,
   ids: readonly string[],
 ): Promise<number> {
+  const keys = [stream, dead, result(''), settled('')];
   let redriven = 0;
   let from = '-';
   let last = '';
   while (from !== '' && redriven < limit) {
     const args = [limit - redriven, from, last, ...ids];
-    const reply = await connection.call((client) =>
-      runScript(client, redriveScript, [stream, dead], args),
-    );
+    const reply = await connection.call((client) => runScript(client, redriveScript, keys, args));
     const step = parseRedriveStep(reply);
     redriven += step.redriven;
     ({ from, last } = step);

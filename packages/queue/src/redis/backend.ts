@@ -27,6 +27,7 @@ import {
 } from './connection/connections.ts';
 import { parseReplicaCounts, parseReceipt, parseCounts } from './replies.ts';
 import { EvictionWatch } from './eviction.ts';
+import { RedisOutcomes } from './outcomes.ts';
 import { identityOf } from './identity.ts';
 import { findJob, publishOperations, removeStep } from './operations.ts';
 import { resolversFor } from './resolver/create-resolver.ts';
@@ -55,6 +56,7 @@ export function createRedisBackend(options: QueueOptions): QueueBackend {
 /** Stores jobs in Redis Streams, one stream per topic, with small atomic scripts. */
 class RedisBackend implements QueueBackend {
   readonly kind = 'redis';
+  readonly outcomes: RedisOutcomes;
   readonly operations = OPERATIONS;
   readonly #connections: Connections;
   readonly #tuning: ResolvedQueueTuning;
@@ -68,6 +70,7 @@ class RedisBackend implements QueueBackend {
     this.identity = identity;
     this.#connections = connections;
     this.#tuning = tuning;
+    this.outcomes = new RedisOutcomes(connections, tuning);
     this.#eviction = new EvictionWatch(tuning.clock, (policy) =>
       this.#listener?.evictionPolicy?.({ policy }),
     );

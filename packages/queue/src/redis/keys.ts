@@ -10,6 +10,13 @@ export interface TopicKeys {
   /** The high-water mark of a producer. */
   mark(producer: string): string;
   id(jobId: string): string;
+  /** How a job ended. */
+  result(jobId: string): string;
+  /** That a job has ended, for longer. */
+  settled(jobId: string): string;
+  progress(jobId: string): string;
+  /** The stream that tells of which jobs there is a new outcome or progress. */
+  readonly news: string;
 }
 
 export function topicKeys(prefix: string, topic: string): TopicKeys {
@@ -20,5 +27,9 @@ export function topicKeys(prefix: string, topic: string): TopicKeys {
     delayed: `${base}:delayed`,
     mark: (producer) => `${base}:mark:${producer}`,
     id: (jobId) => `${base}:id:${jobId}`,
+    result: (jobId) => `${base}:result:${jobId}`,
+    settled: (jobId) => `${base}:settled:${jobId}`,
+    progress: (jobId) => `${base}:progress:${jobId}`,
+    news: `${base}:news`,
   };
 }

@@ -1,6 +1,7 @@
 import type { OperationOutcome } from '../control/control.ts';
 import { isOutcome } from '../control/operation.ts';
 import { BackendError } from '../errors.ts';
+import type { OutcomeState } from '../outcomes/outcome-store.ts';
 import type {
   DeadLetter,
   Delivery,
@@ -249,6 +250,26 @@ export function parseDeadLetters(reply: unknown): DeadLetter[] {
       history: parseHistory(values.get('history') ?? '[]'),
     });
   });
+}
+
+/** The reply of MGET for the outcome, the mark and the progress of each job. */
+export function parseOutcomeStates(reply: unknown): OutcomeState[] {
+  const values = list(reply);
+  const states: OutcomeState[] = [];
+  for (let index = 0; index + 2 < values.length; index += 3) {
+    const [outcome, mark, progress] = values.slice(index, index + 3);
+    states.push({
+      ...(typeof outcome === 'string' && { outcome }),
+      ...(typeof progress === 'string' && { progress }),
+      isExpired: typeof outcome !== 'string' && typeof mark === 'string',
+    });
+  }
+  return states;
+}
+
+/** The ids of the jobs that news tell of. */
+export function parseTold(entries: readonly unknown[]): string[] {
+  return [...new Set(entries.map((entry) => text(list(list(entry)[1])[1])))];
 }
 
 function parseHistory(json: string): string[] {

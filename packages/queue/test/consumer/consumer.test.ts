@@ -264,12 +264,14 @@ const MISFITS: Record<keyof ProcessOptions | 'ledger' | 'retries', unknown> = {
   maxPerSecond: 0,
   concurrency: 0,
   maxAttempts: 1.5,
+  maxCrashes: 0,
   whenExhausted: 'drop',
   retryDelayMs: 0,
   retry: 'never',
   timeoutMs: 0,
   leaseMs: 299,
   maxRememberedJobs: -1,
+  keepResults: false,
   retries: 3,
 };
 

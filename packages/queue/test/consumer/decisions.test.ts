@@ -86,7 +86,7 @@ function stubborn(): { handler: Handler; end: () => void; signals: AbortSignal[]
     handler(_, { signal }) {
       signals.push(signal);
       return new Promise((resolve) => {
-        end = resolve;
+        end = () => resolve(undefined);
       });
     },
   };

@@ -229,3 +229,27 @@ test.each<[string, () => unknown, string]>([
 ])('defineTopics refuses %s, and names where', (_, define, said) => {
   expect(define).toThrow(said);
 });
+
+test('a topic with a schema of results types what its handlers return and what result resolves with', async () => {
+  const topics = defineTopics({
+    sums: {
+      schema: zod.object({ numbers: zod.array(zod.number()) }),
+      result: zod.object({ sum: zod.number() }),
+    },
+    plain: zod.string(),
+  });
+  const queue = closedAfterTest(createQueueOn(createMemoryBackend(), { topics }));
+  const add: TopicHandler<typeof topics, 'sums'> = ({ payload: { numbers } }) => ({
+    sum: numbers.reduce((sum, number) => sum + number, 0),
+  });
+  queue.process('sums', add, { keepResults: true });
+  // @ts-expect-error -- the topic's results are objects with a sum
+  const wrong: TopicHandler<typeof topics, 'sums'> = () => 'text';
+  expect(wrong).toBeInstanceOf(Function);
+  const { id } = await queue.enqueue('sums', { numbers: [1, 2, 4] });
+  const { sum }: { sum: number } = await queue.result('sums', id);
+  expect(sum).toBe(7);
+  // @ts-expect-error -- a topic without a schema of results has unknown ones
+  const plain: Promise<string> = queue.result('plain', 'none', { timeoutMs: 0 });
+  await expect(plain).rejects.toMatchObject({ code: 'QUEUE_RESULT_UNKNOWN' });
+});

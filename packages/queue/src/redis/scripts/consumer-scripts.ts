@@ -1,4 +1,5 @@
 import { cancelledLua } from './cancelled-script.ts';
+import { keepOutcomeLua } from './outcome-scripts.ts';
 import { type LuaScript, script } from './script.ts';
 
 /**
@@ -32,16 +33,19 @@ return removed
 `);
 
 /**
- * Moves a job to the topic's dead letters, if it still belongs to the consumer.
+ * Moves a job to the topic's dead letters, if it still belongs to the consumer, and keeps its outcome.
  *
- *   KEYS  1 stream   2 dead letters
- *   ARGV  1 group   2 consumer   3 handle   4 most dead letters kept, the newest   5.. fields of the dead letter
+ *   KEYS  1 stream   2 dead letters   3 outcome   4 mark   5 news
+ *   ARGV  1 group   2 consumer   3 handle   4 most dead letters kept, the newest   5 TTL of its outcome in ms, 0 to keep
+ *         none   6 outcome   7.. fields of the dead letter, its id first
  */
 export const deadLetterScript: LuaScript = script(`
+${keepOutcomeLua}
 ${cancelledLua}
 local entry = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)[1]
 if not entry or entry[2] ~= ARGV[2] or dropCancelled(KEYS[1], ARGV[1], ARGV[3]) then return 0 end
-redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[4], '*', unpack(ARGV, 5))
+redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[4], '*', unpack(ARGV, 7))
+if ARGV[5] ~= '0' then keepOutcome(KEYS[3], KEYS[4], KEYS[5], ARGV[8], ARGV[5], ARGV[6]) end
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 return redis.call('XDEL', KEYS[1], ARGV[3])
 `);

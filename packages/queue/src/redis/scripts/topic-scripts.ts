@@ -136,7 +136,7 @@ return {remembered, resent, refused, poison, outcomes, unpack(known)}
  * Redrives dead letters: adds them as jobs again, with their ids and the reasons of their failures. Ends after some of
  * them; run it again from where it ended.
  *
- *   KEYS  1 stream   2 dead letters
+ *   KEYS  1 stream   2 dead letters   3, 4 what the keys of outcomes and their marks begin with
  *   ARGV  1 limit   2 where to begin, '-' at first   3 the last entry to read, '' at first   4.. ids; none for all
  *   Returns { their number, where to begin next or '' at the end, the last entry to read }
  */
@@ -160,6 +160,7 @@ while from ~= '' and redriven < limit and read < ${MAX_STEP_ENTRIES} and bytes <
       history[#history + 1] = of.reason
       redis.call('XADD', streamOf(KEYS[1], of.at), '*', 'id', of.id, 'at', of.at, 'payload', of.payload, 'history', cjson.encode(history))
       redis.call('XDEL', KEYS[2], entry[1])
+      redis.call('DEL', KEYS[3] .. of.id, KEYS[4] .. of.id)
       redriven = redriven + 1
     end
     read, bytes = read + 1, bytes + #of.payload

@@ -9,6 +9,7 @@ import type {
   TopicControl,
 } from '../../backend.ts';
 import { BackendError } from '../../errors.ts';
+import type { KeptOutcome } from '../../outcomes/outcome-store.ts';
 import type { ManagedConnection } from '../connection/managed-connection.ts';
 import { isExistingGroup, isMissingGroup } from '../errors.ts';
 import { GROUP, type TopicKeys } from '../keys.ts';
@@ -25,6 +26,7 @@ import {
   timeAndRouting,
 } from '../replies.ts';
 import { acknowledgeScript, deadLetterScript } from '../scripts/consumer-scripts.ts';
+import { acknowledgeWithOutcomesScript } from '../scripts/outcome-scripts.ts';
 import {
   maintainScript,
   recoverScript,
@@ -33,6 +35,7 @@ import {
   retryLaterScript,
 } from '../scripts/maintenance-scripts.ts';
 import { type LuaScript, runScript } from '../scripts/script.ts';
+import { outcomeSteps } from './outcome-steps.ts';
 import { READ_BYTES, ReadWindow } from './read-window.ts';
 import { Subqueues } from './subqueues.ts';
 
@@ -240,14 +243,33 @@ export class RedisSubscription implements Subscription {
     return Math.floor(serverMs + (clock.now() - calledMs) + leaseMs / CLAIM_PARTS);
   }
 
-  async acknowledge(deliveries: readonly string[]): Promise<void> {
+  async acknowledge(
+    deliveries: readonly string[],
+    outcomes?: ReadonlyMap<string, KeptOutcome>,
+  ): Promise<void> {
     for (const [subqueue, ids] of groupHandles(deliveries)) {
-      await this.#runInGroup(subqueue, acknowledgeScript, ids);
+      if (outcomes === undefined) await this.#runInGroup(subqueue, acknowledgeScript, ids);
+      else await this.#keepOutcomes(subqueue, ids, outcomes);
     }
     this.#subqueues.jobDone();
   }
 
-  async deadLetter(delivery: Delivery, reason: string, stack?: string): Promise<void> {
+  async #keepOutcomes(
+    subqueue: string,
+    ids: readonly string[],
+    outcomes: ReadonlyMap<string, KeptOutcome>,
+  ): Promise<void> {
+    for (const { keys, args } of outcomeSteps(this.#keys, subqueue, ids, outcomes)) {
+      await this.#runInGroup(subqueue, acknowledgeWithOutcomesScript, args, keys);
+    }
+  }
+
+  async deadLetter(
+    delivery: Delivery,
+    reason: string,
+    stack?: string,
+    kept?: KeptOutcome,
+  ): Promise<void> {
     const { id, payload, deliveries, history = [] } = delivery;
     const { subqueue, id: entry } = parseHandle(delivery.handle);
     const failure = [
@@ -260,8 +282,11 @@ export class RedisSubscription implements Subscription {
       ...(stack === undefined ? [] : ['stack', stack]),
     ];
     const letter = ['id', id, 'at', timeAndRouting(delivery), 'payload', payload, ...failure];
-    const args = [entry, this.#options.maxDeadLetters, ...letter];
-    await this.#runInGroup(subqueue, deadLetterScript, args, [this.#keys.dead]);
+    const outcome = [kept?.ttlMs ?? 0, kept?.outcome ?? ''];
+    const args = [entry, this.#options.maxDeadLetters, ...outcome, ...letter];
+    const { dead, result, settled, news } = this.#keys;
+    const keys = [dead, result(id), settled(id), news];
+    await this.#runInGroup(subqueue, deadLetterScript, args, keys);
     this.#subqueues.jobDone();
   }
 

@@ -13,13 +13,14 @@ import { waitUntil } from '../../../src/wait-until.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** BullMQ has no sequence marks and no keys, requeues stalled jobs itself, and has strict priorities. */
+/** BullMQ has no sequence marks and no keys, requeues stalled jobs itself, has strict priorities; its outcomes are its own. */
 const without: readonly StoreGuarantee[] = [
   'deduplication',
   'keys',
   'takeover',
   'fairness',
   'full-control',
+  'outcomes',
 ];
 
 const silent = {
