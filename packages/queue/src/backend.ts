@@ -1,3 +1,5 @@
+import type { ScheduleStore } from './schedules/schedule-store.ts';
+
 /**
  * The port to a store of jobs. A store keeps jobs in order, deduplicates them by (owner epoch, origin epoch, sequence),
  * grants leases, and classifies its errors by what can be done about them.
@@ -10,6 +12,8 @@ export interface QueueBackend {
    * together which jobs were handled. Absent: no other backend reaches it.
    */
   readonly identity?: string;
+  /** What processes share of their schedules. Absent: the store keeps none. */
+  readonly schedules?: ScheduleStore;
   /** Connects to the server, and reconnects until closed; reports to `listener`. */
   open(listener: ConnectionListener): void;
   /** Resolves once connected; rejects with the signal's own reason. */
@@ -150,6 +154,8 @@ export interface PublishedJob {
   readonly delayMs?: number;
   /** The priority level or the key's hash; see `producer/scheduling.ts`. */
   readonly routing?: string | undefined;
+  /** From `enqueuedAtMs`: an older job is dropped by its consumer. */
+  readonly expiresInMs?: number | undefined;
   /** JSON. */
   readonly payload: string;
 }
@@ -231,6 +237,7 @@ export interface DeadLetter {
   readonly enqueuedAtMs: number;
   readonly deliveries: number;
   readonly routing?: string;
+  readonly expiresInMs?: number;
   readonly reason: string;
   /** The stack of the error, without its message. */
   readonly stack?: string;
@@ -248,6 +255,7 @@ export interface Delivery {
   readonly enqueuedAtMs: number;
   readonly payload: string;
   readonly routing?: string;
+  readonly expiresInMs?: number;
   /** The reasons of earlier failures, before it was redriven; absent when there are none. */
   readonly history?: readonly string[];
   /** A consumer died with the job, and the store delivers such jobs by `fetch`. Absent otherwise. */

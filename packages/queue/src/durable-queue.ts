@@ -48,8 +48,12 @@ import type {
   QueueHealth,
   QueueStats,
 } from './queue.ts';
+import type { ScheduleInfo, Unscheduled } from './schedules/schedule.ts';
+import { Schedules } from './schedules/schedules.ts';
 import { queueEventKinds } from './state/queue-events.ts';
 import { RemainingDelays } from './state/remaining-delays.ts';
+import { droppingExpired } from './windows/expiry.ts';
+import { windowsOf } from './windows/window-options.ts';
 
 /** The queue over any backend. */
 export class DurableQueue implements Queue {
@@ -64,6 +68,8 @@ export class DurableQueue implements Queue {
   /** The prefix of the ids of this queue's jobs; unique to this queue. */
   readonly #idPrefix = randomBytes(12).toString('base64url');
   #lastId = 0;
+  readonly #expired = { count: 0 };
+  readonly #schedules: Schedules;
   #closed: Promise<void> | undefined;
   readonly on: Queue['on'] = this.#events.on;
 
@@ -79,6 +85,14 @@ export class DurableQueue implements Queue {
     this.#delays = new RemainingDelays(options.tuning.clock);
     const shared = { events, fallback, delays: this.#delays };
     this.#opening = new QueueOpening({ backend, options, journals, ...shared });
+    this.#schedules = new Schedules({
+      ...options.tuning,
+      store: backend.schedules,
+      events,
+      enqueue: (...job) => this.enqueue(...job),
+      check: (topic, payload, given) =>
+        void this.#submission(topic, payload, parseEnqueueOptions(given)),
+    });
   }
 
   get current(): Acceptor {
@@ -169,11 +183,14 @@ export class DurableQueue implements Queue {
       clock,
       random,
       events: this.#events,
-      subscription: reportingRoom(
-        this.#backend.subscribe(topic, resolved.leaseMs, (failure) =>
-          consumer.connectionFailed(failure),
+      subscription: droppingExpired(
+        reportingRoom(
+          this.#backend.subscribe(topic, resolved.leaseMs, (failure) =>
+            consumer.connectionFailed(failure),
+          ),
+          () => this.#opening.backpressure?.freed(topic),
         ),
-        () => this.#opening.backpressure?.freed(topic),
+        { topic, clock, memory, events: this.#events, expired: this.#expired },
       ),
       onClosed: () => {
         this.#consumers.delete(key);
@@ -182,6 +199,20 @@ export class DurableQueue implements Queue {
     });
     this.#consumers.set(key, consumer);
     return consumer;
+  }
+
+  async schedule(...schedule: Parameters<Queue['schedule']>): Promise<void> {
+    this.#assertOpen('schedule');
+    return this.#schedules.schedule(...schedule);
+  }
+
+  async unschedule(name: string): Promise<Unscheduled> {
+    this.#assertOpen('unschedule');
+    return this.#schedules.unschedule(name);
+  }
+
+  schedules(): ScheduleInfo[] {
+    return this.#schedules.list();
   }
 
   getStats(): QueueStats {
@@ -200,6 +231,7 @@ export class DurableQueue implements Queue {
       poisoned: poison?.size ?? 0,
       pending: 0,
       shed: 0,
+      expired: this.#expired.count,
       ...producer?.state.counts,
       backlog: {
         jobs: backlog?.size ?? 0,
@@ -270,11 +302,11 @@ export class DurableQueue implements Queue {
   #submission(
     topic: string,
     payload: unknown,
-    { jobId, delayMs, ...routed }: ResolvedEnqueueOptions,
+    { jobId, delayMs, ...more }: ResolvedEnqueueOptions,
     index?: number,
   ): Submission {
     const { maxPayloadBytes, topics } = this.#options.tuning;
-    const routing = routingOf(topic, routed, topics.get(topic)?.partitions);
+    const routing = routingOf(topic, more, topics.get(topic)?.partitions);
     return {
       topic: checkTopic('enqueue', topic),
       payload: serializePayload(topic, payload, maxPayloadBytes, index),
@@ -282,6 +314,7 @@ export class DurableQueue implements Queue {
       unique: jobId !== undefined,
       ...this.#delays.timesOf(delayMs),
       ...(routing !== undefined && { routing }),
+      ...windowsOf(more, delayMs),
     };
   }
 
@@ -302,7 +335,12 @@ export class DurableQueue implements Queue {
     const deadline = clock.schedule(deadlineMs, () => giveUp.abort());
     // In this turn: no handler starts any more.
     const consumers = [...this.#consumers.values()].map((one) => one.close({ deadlineMs }));
-    const [opened] = await Promise.all([this.#opening.close(giveUp.signal), ...consumers]);
+    const scheduled = this.#schedules.close();
+    const [opened] = await Promise.all([
+      this.#opening.close(giveUp.signal),
+      scheduled,
+      ...consumers,
+    ]);
     const mustDrain = this.#fallback === 'memory';
     await opened?.producer.settle(mustDrain, giveUp.signal).catch(() => undefined);
     deadline.cancel();

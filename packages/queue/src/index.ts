@@ -31,6 +31,8 @@ export {
   FallbackFailedError,
   FallbackNotReadyError,
   JobTimeoutError,
+  MissingPeerError,
+  NotSupportedError,
   QueueFullError,
   SchemaViolationError,
   ServerUnsupportedError,
@@ -75,6 +77,15 @@ export { type TopicHandler, defineTopics } from './producer/define-topics.ts';
 export type { Priority } from './producer/scheduling.ts';
 export type { IoredisClient, RedisConnector, RequiredOptions } from './redis/connector.ts';
 export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';
+export type {
+  ScheduleInfo,
+  ScheduleOptions,
+  Scheduling,
+  Timetable,
+  Unscheduled,
+} from './schedules/schedule.ts';
+export type { ScheduleNotice, ScheduleRecord, ScheduleStore } from './schedules/schedule-store.ts';
+export type { WindowOptions } from './windows/window-options.ts';
 export type { StandardSchema } from './producer/schema.ts';
 export type { PayloadInput, PayloadOutput, TopicOptions, Topics } from './producer/topics.ts';
 export type { QueueState } from './state/queue-state.ts';

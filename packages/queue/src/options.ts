@@ -27,6 +27,8 @@ import {
   parseRedisServer,
 } from './redis/server-options.ts';
 
+import { type ResolvedWindowOptions, windowShape } from './windows/window-options.ts';
+
 export type { TopicOptions } from './producer/topics.ts';
 
 /** Options of {@link createQueueAdapter}. All times in milliseconds, all sizes in bytes. */
@@ -190,6 +192,7 @@ const enqueueShape = {
   jobId: optional(string({ maxLength: 200 })),
   key: optional(string({ maxLength: 200 })),
   priority: optional(oneOf(PRIORITIES)),
+  ...windowShape,
   signal: optional(objectWith<AbortSignal>(['aborted', 'addEventListener'])),
 };
 
@@ -220,7 +223,7 @@ const closeShape = {
 };
 
 /** The options of `enqueue` with every default filled in. */
-export interface ResolvedEnqueueOptions {
+export interface ResolvedEnqueueOptions extends ResolvedWindowOptions {
   readonly jobId: string | undefined;
   readonly delayMs: number;
   readonly key: string | undefined;

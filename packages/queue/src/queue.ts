@@ -5,6 +5,8 @@ import type { Priority } from './producer/scheduling.ts';
 import type { Accepted, Acceptor } from './state/accepted.ts';
 import type { QueueEvents } from './state/queue-events.ts';
 import type { QueueState } from './state/queue-state.ts';
+import type { Scheduling } from './schedules/schedule.ts';
+import type { WindowOptions } from './windows/window-options.ts';
 
 import type { PayloadInput, PayloadOutput, Topics } from './producer/topics.ts';
 
@@ -24,7 +26,7 @@ export type { QueueEvents } from './state/queue-events.ts';
  *   journal and back. With `concurrency: 1` they are handled in that order; failed ones come later, unless
  *   `whenExhausted` is `block`. Jobs of one `key` always are; jobs of a higher `priority` precede others.
  */
-export interface Queue<T extends Topics = Topics> {
+export interface Queue<T extends Topics = Topics> extends Scheduling {
   /** The store that accepts jobs now. */
   readonly current: Acceptor;
   /** See `state/queue-state.ts` for the state diagram. */
@@ -109,7 +111,7 @@ export interface Queue<T extends Topics = Topics> {
 export type AcknowledgeLevel = 'local' | 'redis' | 'replicated';
 
 /** One job of `enqueueMany`. */
-export interface NewJob<Payload = unknown> {
+export interface NewJob<Payload = unknown> extends WindowOptions {
   payload: Payload;
   jobId?: string;
   delayMs?: number;
@@ -118,7 +120,7 @@ export interface NewJob<Payload = unknown> {
 }
 
 /** Options of one call of `enqueue`. */
-export interface EnqueueOptions {
+export interface EnqueueOptions extends WindowOptions {
   /** The delay before the job is handled, in milliseconds, by the clock of Redis. Default 0. */
   delayMs?: number;
   /**
@@ -351,6 +353,8 @@ export interface QueueStats {
   readonly acceptedByFallback: number;
   /** Moved from the fallback to Redis since the start. */
   readonly drained: number;
+  /** Dropped by consumers of this queue, because they were older than their `expiresInMs`. */
+  readonly expired: number;
   /** Accepted by the fallback, and dropped for newer ones (`backpressure: 'shed-oldest'`). */
   readonly shed: number;
   /** The poison jobs that the fallback stores. */

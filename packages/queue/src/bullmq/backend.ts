@@ -17,6 +17,8 @@ import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '
 import { type Connections, singleConnection } from '../redis/connection/connections.ts';
 import { parseTime } from '../redis/replies.ts';
 import { resolversFor } from '../redis/resolver/create-resolver.ts';
+import { RedisScheduleStore } from '../redis/shared/schedule-store.ts';
+import type { ScheduleStore } from '../schedules/schedule-store.ts';
 import { type JobData, counting, deliveriesMade, parseJobData, toJobData } from './job-data.ts';
 import { BullmqClients } from './clients.ts';
 import { BullmqSubscription } from './subscription.ts';
@@ -49,12 +51,14 @@ export function createBullmqBackend(options: QueueOptions): QueueBackend {
 
 class BullmqBackend implements QueueBackend {
   readonly kind = 'redis';
+  readonly schedules: ScheduleStore;
   readonly #connections: Connections;
   readonly #clients: BullmqClients;
   readonly #tuning: ResolvedQueueTuning;
 
   constructor(connections: Connections, clients: BullmqClients, tuning: ResolvedQueueTuning) {
     this.#connections = connections;
+    this.schedules = new RedisScheduleStore(connections, tuning.prefix);
     this.#clients = clients;
     this.#tuning = tuning;
   }
@@ -129,7 +133,8 @@ class BullmqBackend implements QueueBackend {
     for (const job of chosen) {
       const { history } = parseJobData(job.data);
       await this.#call(topic, async () => {
-        const data = counting(0, job);
+        // Whoever redrives a job wants it to run, whatever its age.
+        const { expiresInMs: _, ...data } = counting(0, job);
         await job.updateData({ ...data, history: [...history, job.failedReason] });
         await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
       });

@@ -7,6 +7,7 @@ export interface JobData {
   readonly payload: string;
   readonly enqueuedAtMs: number;
   readonly routing?: string;
+  readonly expiresInMs?: number;
   readonly history?: readonly string[];
   /** What is known of earlier deliveries; BullMQ's own counter counts those that were handed back, too. */
   readonly counted?: CountedDeliveries;
@@ -18,8 +19,24 @@ interface CountedDeliveries {
   readonly stalls: number;
 }
 
-export function toJobData({ id, payload, enqueuedAtMs, routing }: PublishedJob): JobData {
-  return { id, payload, enqueuedAtMs, ...(routing !== undefined && { routing }) };
+export function toJobData({
+  id,
+  payload,
+  enqueuedAtMs,
+  routing,
+  expiresInMs,
+}: PublishedJob): JobData {
+  return { id, payload, enqueuedAtMs, ...optionalOf(routing, expiresInMs) };
+}
+
+function optionalOf(
+  routing: string | undefined,
+  expiresInMs: number | undefined,
+): Pick<JobData, 'routing' | 'expiresInMs'> {
+  return {
+    ...(routing !== undefined && { routing }),
+    ...(expiresInMs !== undefined && { expiresInMs }),
+  };
 }
 
 /** The data of a job; without a stored history it is empty. */
@@ -28,9 +45,10 @@ export function parseJobData({
   payload,
   enqueuedAtMs,
   routing,
+  expiresInMs,
   history = [],
 }: JobData): Omit<JobData, 'history' | 'counted'> & { history: readonly string[] } {
-  return { id, payload, enqueuedAtMs, ...(routing !== undefined && { routing }), history };
+  return { id, payload, enqueuedAtMs, ...optionalOf(routing, expiresInMs), history };
 }
 
 /** The deliveries that ended: with a failure, or with the consumer. */

@@ -15,6 +15,7 @@ import {
   honoursPriorities,
   honoursRouting,
 } from './priorities-and-keys.ts';
+import { honoursScheduleStore } from './schedules.ts';
 
 /**
  * The guarantees of a backend to its queue: it adds each job once by (owner, epoch, sequence), only ever raises
@@ -42,5 +43,6 @@ export function honoursBackendContract(
   group('partitions', () => honoursPartitions(openUp, testFor('keys')));
   group('routing', () => honoursRouting(openUp, testFor('keys')));
   group('priorities', () => honoursPriorities(openUp, test, testFor('fairness')));
+  group('schedules', () => honoursScheduleStore(openUp, testFor('schedules')));
   group('inspection', () => honoursInspection(openUp, testFor('keys')));
 }

@@ -8,8 +8,16 @@ import type { Queue } from '../queue.ts';
  * - `keys`: the store delivers the jobs of a partition one at a time.
  * - `takeover`: `recover` hands over orphaned jobs; without it, `fetch` delivers them later.
  * - `fairness`: no priority level starves.
+ * - `schedules`: the store keeps what processes share of their schedules.
+ * - `expiry`: the store keeps until when a job is worth running.
  */
-export type StoreGuarantee = 'deduplication' | 'keys' | 'takeover' | 'fairness';
+export type StoreGuarantee =
+  | 'deduplication'
+  | 'keys'
+  | 'takeover'
+  | 'fairness'
+  | 'schedules'
+  | 'expiry';
 
 /** Opens a queue for one test, with these options besides its own. */
 export type OpenContractQueue = (options?: Pick<QueueOptions, 'topics'>) => Promise<Queue>;

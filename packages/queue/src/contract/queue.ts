@@ -16,6 +16,8 @@ import {
   honoursRetryDecisions,
   honoursWaitingJobs,
 } from './handling.ts';
+import { honoursSchedules } from './schedules.ts';
+import { honoursExpiry } from './windows.ts';
 
 /** A queue whose server is up, and a function that closes both. */
 export interface OpenQueue {
@@ -52,6 +54,8 @@ export function honoursQueueContract(
   group('attempts', () => honoursAttempts(openUp, test, testFor('keys')));
   group('retries', () => honoursRetryDecisions(openUp, test));
   group('redriving', () => honoursRedrive(openUp, test));
+  group('schedules', () => honoursSchedules(openUp, testFor('schedules')));
+  group('expiry', () => honoursExpiry(openUp, testFor('expiry')));
   group('waiting jobs', () => honoursWaitingJobs(openUp, test));
 }
 

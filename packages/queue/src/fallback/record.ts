@@ -17,9 +17,12 @@ export interface StoredJob extends PublishedJob {
  *    32  routing bytes (u8)                 33  bytes of the origin's nonce (u8)
  *    34  topic, id, routing, nonce, payload as UTF-8
  *
- * Version 1 had no `due at`, version 2 no routing, version 3 no nonce.
+ * Version 1 had no `due at`, version 2 no routing, version 3 no nonce. Version 5 is for jobs that have more: before
+ * the payload, it has the bytes of these fields as JSON (u16), and the fields. Other jobs are written as version 4, which
+ * earlier releases read.
  */
 const VERSION = 4;
+const VERSION_WITH_MORE = 5;
 const HEADER_BYTES = 34;
 /** By version. */
 const HEADERS: ReadonlyMap<number, number> = new Map([
@@ -27,15 +30,17 @@ const HEADERS: ReadonlyMap<number, number> = new Map([
   [2, 32],
   [3, 33],
   [VERSION, HEADER_BYTES],
+  [VERSION_WITH_MORE, HEADER_BYTES],
 ]);
 
 /** Encodes the jobs as records, in one block of memory. */
 export function encodeJobs(jobs: readonly StoredJob[]): Buffer[] {
   let mostBytes = 0;
-  for (const { topic, id, routing = '', originNonce = '', payload } of jobs) {
+  for (const job of jobs) {
+    const { topic, id, routing = '', originNonce = '', payload } = job;
     // Names are short: counting their bytes costs more than reserving the most they may take.
     const nameBytes = 3 * (topic.length + id.length) + routing.length + originNonce.length;
-    mostBytes += HEADER_BYTES + nameBytes + Buffer.byteLength(payload);
+    mostBytes += HEADER_BYTES + nameBytes + mostBytesOfMore(job) + Buffer.byteLength(payload);
   }
   const block = Buffer.allocUnsafeSlow(mostBytes);
   let start = 0;
@@ -53,9 +58,10 @@ function encodeInto(block: Buffer, start: number, job: StoredJob): number {
   const idAt = topicAt + block.write(job.topic, topicAt);
   const routingAt = idAt + block.write(job.id, idAt);
   const nonceAt = routingAt + (job.routing === undefined ? 0 : block.write(job.routing, routingAt));
-  const payloadAt =
+  const moreAt =
     nonceAt + (job.originNonce === undefined ? 0 : block.write(job.originNonce, nonceAt));
-  block.writeUInt8(VERSION, start);
+  const payloadAt = hasMore(job) ? writeMore(block, moreAt, job) : moreAt;
+  block.writeUInt8(hasMore(job) ? VERSION_WITH_MORE : VERSION, start);
   block.writeUInt8(job.unique ? 1 : 0, start + 1);
   block.writeUInt16BE(idAt - topicAt, start + 2);
   block.writeUInt16BE(routingAt - idAt, start + 4);
@@ -64,7 +70,7 @@ function encodeInto(block: Buffer, start: number, job: StoredJob): number {
   block.writeDoubleBE(job.enqueuedAtMs, start + 16);
   block.writeDoubleBE(job.dueAtMs, start + 24);
   block.writeUInt8(nonceAt - routingAt, start + 32);
-  block.writeUInt8(payloadAt - nonceAt, start + 33);
+  block.writeUInt8(moreAt - nonceAt, start + 33);
   return payloadAt + block.write(job.payload, payloadAt);
 }
 
@@ -75,14 +81,15 @@ export function decodeJob(bytes: Uint8Array): StoredJob {
   const headerBytes = HEADERS.get(version);
   if (headerBytes === undefined) {
     throw new RangeError(
-      `a journal record has version ${version}, this release reads ${VERSION}: drain the journal with the ` +
+      `a journal record has version ${version}, this release reads ${VERSION_WITH_MORE}: drain the journal with the ` +
         'release that wrote it',
     );
   }
   const topicEnd = headerBytes + record.readUInt16BE(2);
   const idEnd = topicEnd + record.readUInt16BE(4);
   const routingEnd = idEnd + (version >= 3 ? record.readUInt8(32) : 0);
-  const nonceEnd = routingEnd + (version === VERSION ? record.readUInt8(33) : 0);
+  const nonceEnd = routingEnd + (version >= VERSION ? record.readUInt8(33) : 0);
+  const more = version === VERSION_WITH_MORE ? readMore(record, nonceEnd) : undefined;
   return {
     unique: record.readUInt8(1) === 1,
     originEpoch: record.readUInt32BE(6),
@@ -93,6 +100,38 @@ export function decodeJob(bytes: Uint8Array): StoredJob {
     id: record.toString('utf8', topicEnd, idEnd),
     ...(routingEnd > idEnd && { routing: record.toString('latin1', idEnd, routingEnd) }),
     ...(nonceEnd > routingEnd && { originNonce: record.toString('latin1', routingEnd, nonceEnd) }),
-    payload: record.toString('utf8', nonceEnd),
+    ...more?.fields,
+    payload: record.toString('utf8', more?.end ?? nonceEnd),
   };
+}
+
+/** The fields that few jobs have. */
+type MoreFields = Pick<StoredJob, 'expiresInMs'>;
+
+function hasMore({ expiresInMs }: StoredJob): boolean {
+  return expiresInMs !== undefined;
+}
+
+function moreOf({ expiresInMs }: StoredJob): string {
+  const fields: MoreFields = { expiresInMs };
+  return JSON.stringify(fields);
+}
+
+function mostBytesOfMore(job: StoredJob): number {
+  return hasMore(job) ? 2 + Buffer.byteLength(moreOf(job)) : 0;
+}
+
+/** Returns the end. */
+function writeMore(block: Buffer, at: number, job: StoredJob): number {
+  const bytes = block.write(moreOf(job), at + 2);
+  return block.writeUInt16BE(bytes, at) + bytes;
+}
+
+function readMore(
+  record: Buffer,
+  at: number,
+): { readonly fields: MoreFields; readonly end: number } {
+  const end = at + 2 + record.readUInt16BE(at);
+  const fields: MoreFields = JSON.parse(record.toString('utf8', at + 2, end));
+  return { fields, end };
 }

@@ -19,6 +19,7 @@ import type {
   TopicCounts,
 } from '../backend.ts';
 import { BackendError } from '../errors.ts';
+import { MemoryScheduleStore, type ScheduleStore } from '../schedules/schedule-store.ts';
 import { StoredTopic } from './stored-topic.ts';
 
 /** Options of `createMemoryBackend`. */
@@ -51,6 +52,7 @@ export function createMemoryBackend(options?: MemoryBackendOptions): QueueBacken
 
 class MemoryBackend implements QueueBackend {
   readonly kind = 'memory';
+  readonly schedules: ScheduleStore;
   readonly #options: Required<MemoryBackendOptions>;
   readonly #topics = new Map<string, StoredTopic>();
   /** Wakes consumers that wait for jobs. */
@@ -60,6 +62,7 @@ class MemoryBackend implements QueueBackend {
 
   constructor(options: Required<MemoryBackendOptions>) {
     this.#options = options;
+    this.schedules = new MemoryScheduleStore(() => options.clock.epochMs());
   }
 
   open(listener: ConnectionListener): void {
@@ -157,7 +160,9 @@ class MemoryBackend implements QueueBackend {
     const isChosen = ({ id }: DeadLetter): boolean => ids.length === 0 || ids.includes(id);
     const chosen = new Set(topic.dead.filter(isChosen).slice(0, limit));
     topic.dead = topic.dead.filter((letter) => !chosen.has(letter));
-    for (const { reason, stack: _stack, history, deliveries: _, ...job } of chosen) {
+    // Whoever redrives a job wants it to run, whatever its age.
+    for (const letter of chosen) {
+      const { reason, stack: _s, history, deliveries: _d, expiresInMs: _e, ...job } = letter;
       topic.append({ ...job, sequence: 0, unique: false, dueAtMs: 0 }, [...history, reason]);
     }
     this.#wake();

@@ -244,7 +244,7 @@ function deliver(entry: Entry, owner: string, leasedUntilMs: number): Delivery {
   entry.owner = owner;
   entry.leasedUntilMs = leasedUntilMs;
   const { handle, deliveries, history } = entry;
-  const { id, payload, enqueuedAtMs, routing } = entry.job;
+  const { id, payload, enqueuedAtMs, routing, expiresInMs } = entry.job;
   return {
     handle,
     id,
@@ -252,6 +252,7 @@ function deliver(entry: Entry, owner: string, leasedUntilMs: number): Delivery {
     enqueuedAtMs,
     deliveries,
     ...(routing !== undefined && { routing }),
+    ...(expiresInMs !== undefined && { expiresInMs }),
     ...(history && { history }),
   };
 }

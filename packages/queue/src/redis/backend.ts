@@ -25,9 +25,11 @@ import {
 import { parseReplicaCounts, parseReceipt, parseCounts } from './replies.ts';
 import { EvictionWatch } from './eviction.ts';
 import { identityOf } from './identity.ts';
+import type { ScheduleStore } from '../schedules/schedule-store.ts';
 import { resolversFor } from './resolver/create-resolver.ts';
 import { runScript } from './scripts/script.ts';
 import { forgetScript, publishScript } from './scripts/topic-scripts.ts';
+import { RedisScheduleStore } from './shared/schedule-store.ts';
 import { findTooLarge } from './size-limit.ts';
 import { RedisSubscription } from './subscription/subscription.ts';
 
@@ -51,6 +53,7 @@ export function createRedisBackend(options: QueueOptions): QueueBackend {
 /** Stores jobs in Redis Streams, one stream per topic, with small atomic scripts. */
 class RedisBackend implements QueueBackend {
   readonly kind = 'redis';
+  readonly schedules: ScheduleStore;
   readonly #connections: Connections;
   readonly #tuning: ResolvedQueueTuning;
   readonly #eviction: EvictionWatch;
@@ -62,6 +65,7 @@ class RedisBackend implements QueueBackend {
   constructor(connections: Connections, tuning: ResolvedQueueTuning, identity: string) {
     this.identity = identity;
     this.#connections = connections;
+    this.schedules = new RedisScheduleStore(connections, tuning.prefix);
     this.#tuning = tuning;
     this.#eviction = new EvictionWatch(tuning.clock, (policy) =>
       this.#listener?.evictionPolicy?.({ policy }),

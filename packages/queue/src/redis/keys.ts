@@ -10,6 +10,8 @@ export interface TopicKeys {
   /** The high-water mark of a producer. */
   mark(producer: string): string;
   id(jobId: string): string;
+  /** What processes share of a schedule. */
+  schedule(name: string): string;
 }
 
 export function topicKeys(prefix: string, topic: string): TopicKeys {
@@ -20,5 +22,6 @@ export function topicKeys(prefix: string, topic: string): TopicKeys {
     delayed: `${base}:delayed`,
     mark: (producer) => `${base}:mark:${producer}`,
     id: (jobId) => `${base}:id:${jobId}`,
+    schedule: (name) => `${base}:schedule:${name}`,
   };
 }

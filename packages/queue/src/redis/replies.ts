@@ -155,20 +155,30 @@ export function memberOf(job: Delivery): string {
   return [id, timeAndRouting(job), '', deliveries, JSON.stringify(history), payload].join('\n');
 }
 
-/** The value of the field `at`: when the job was enqueued, and its routing. */
+/** The value of the field `at`: when the job was enqueued, until when it is worth running, and its routing. */
 export function timeAndRouting({
   enqueuedAtMs,
   routing,
+  expiresInMs,
 }: {
   enqueuedAtMs: number;
   routing?: string | undefined;
+  expiresInMs?: number | undefined;
 }): string | number {
-  return routing === undefined ? enqueuedAtMs : `${enqueuedAtMs} ${routing}`;
+  const time = expiresInMs === undefined ? enqueuedAtMs : `${enqueuedAtMs}~${expiresInMs}`;
+  return routing === undefined ? time : `${time} ${routing}`;
 }
 
-function parseTimeAndRouting(value = '0'): { enqueuedAtMs: number; routing?: string } {
-  const [time, routing] = value.split(' ');
-  return { enqueuedAtMs: Number(time), ...(routing !== undefined && { routing }) };
+function parseTimeAndRouting(
+  value = '0',
+): Pick<Delivery, 'enqueuedAtMs' | 'routing' | 'expiresInMs'> {
+  const [times = '', routing] = value.split(' ');
+  const [time, expiry] = times.split('~');
+  return {
+    enqueuedAtMs: Number(time),
+    ...(routing !== undefined && { routing }),
+    ...(expiry !== undefined && { expiresInMs: Number(expiry) }),
+  };
 }
 
 /** The handle of a job in a subqueue begins with the name of the subqueue. */

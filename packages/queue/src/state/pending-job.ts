@@ -15,6 +15,7 @@ export interface Submission {
   readonly dueAtMs: number;
   /** The priority or the key's hash; see `scheduling.ts`. */
   readonly routing?: string | undefined;
+  readonly expiresInMs?: number | undefined;
 }
 
 /** Called when a job is accepted after its caller has given up. */

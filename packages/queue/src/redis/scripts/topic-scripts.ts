@@ -141,6 +141,8 @@ while from ~= '' and redriven < limit and read < ${MAX_STEP_ENTRIES} and bytes <
     if #ARGV == 3 or wanted[of.id] then
       local history = cjson.decode(of.history or '[]')
       history[#history + 1] = of.reason
+      -- Whoever redrives a job wants it to run, whatever its age.
+      of.at = string.gsub(of.at, '~%d+', '')
       redis.call('XADD', streamOf(KEYS[1], of.at), '*', 'id', of.id, 'at', of.at, 'payload', of.payload, 'history', cjson.encode(history))
       redis.call('XDEL', KEYS[2], entry[1])
       redriven = redriven + 1
