@@ -1,3 +1,4 @@
+import type { LimitStore } from './limits/limit-store.ts';
 import type { ScheduleStore } from './schedules/schedule-store.ts';
 
 /**
@@ -14,6 +15,8 @@ export interface QueueBackend {
   readonly identity?: string;
   /** What processes share of their schedules. Absent: the store keeps none. */
   readonly schedules?: ScheduleStore;
+  /** Grants the limits that consumers share. Absent: the store has none. */
+  readonly limits?: LimitStore;
   /** Connects to the server, and reconnects until closed; reports to `listener`. */
   open(listener: ConnectionListener): void;
   /** Resolves once connected; rejects with the signal's own reason. */

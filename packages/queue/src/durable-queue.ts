@@ -3,7 +3,7 @@ import { type Emitter, createEmitter, nextEvent } from '@holdfast/foundation';
 import { deadLettersOf, poisonJobsOf } from './admin/dead-letters.ts';
 import { healthOf } from './admin/health.ts';
 import { inspectionOf } from './admin/inspection.ts';
-import type { QueueBackend } from './backend.ts';
+import type { QueueBackend, Subscription } from './backend.ts';
 import { TopicConsumer } from './consumer/consumer.ts';
 import { createJobExecutor } from './consumer/job-execution.ts';
 import { useJobMemory } from './consumer/job-memory.ts';
@@ -32,6 +32,7 @@ import { reportingRoom } from './producer/freed-room.ts';
 import { QueueOpening, evictionPolicyOf, fallbackFailureOf } from './producer/queue-opening.ts';
 import { routingOf } from './producer/scheduling.ts';
 import { OrderedValidation } from './producer/schema.ts';
+import { limitedBy } from './limits/limited-subscription.ts';
 import type {
   Accepted,
   Acceptor,
@@ -170,10 +171,16 @@ export class DurableQueue implements Queue {
     checkTopic('process', topic);
     checkHandler(handler);
     const { name = randomUUID(), ...resolved } = parseProcessOptions(options);
+    const { limits, leaseMs } = resolved;
     const { clock, random } = this.#options.tuning;
     const key = `${topic}\n${name}`;
     if (this.#consumers.has(key)) throw new DuplicateConsumerError(topic, name);
     const { memory, release } = useJobMemory(this.#backend, topic, resolved.maxRememberedJobs);
+    const subscribe = (): Subscription =>
+      reportingRoom(
+        this.#backend.subscribe(topic, leaseMs, (failure) => consumer.connectionFailed(failure)),
+        () => this.#opening.backpressure?.freed(topic),
+      );
     const consumer = new TopicConsumer({
       topic,
       memory,
@@ -184,12 +191,7 @@ export class DurableQueue implements Queue {
       random,
       events: this.#events,
       subscription: droppingExpired(
-        reportingRoom(
-          this.#backend.subscribe(topic, resolved.leaseMs, (failure) =>
-            consumer.connectionFailed(failure),
-          ),
-          () => this.#opening.backpressure?.freed(topic),
-        ),
+        limitedBy(limits, this.#backend.limits, subscribe, { topic, leaseMs, clock, memory }),
         { topic, clock, memory, events: this.#events, expired: this.#expired },
       ),
       onClosed: () => {

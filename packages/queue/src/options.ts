@@ -17,6 +17,7 @@ import {
 } from '@holdfast/foundation';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { AcknowledgeLevel, EnqueueManyOptions, ProcessOptions } from './queue.ts';
+import { type ResolvedLimits, limitsRule } from './limits/limit-options.ts';
 import { topicsRule } from './producer/define-topics.ts';
 import { PRIORITIES, type Priority } from './producer/scheduling.ts';
 import type { TopicOptions, Topics } from './producer/topics.ts';
@@ -145,10 +146,11 @@ export type ResolvedQueueTuning = Readonly<
 
 /** The options of `process` with every default filled in. */
 export type ResolvedProcessOptions = Readonly<
-  Required<Omit<ProcessOptions, 'name' | 'retry' | 'timeoutMs'>>
+  Required<Omit<ProcessOptions, 'name' | 'retry' | 'timeoutMs' | 'limits'>>
 > & {
   readonly retry: ProcessOptions['retry'] | undefined;
   readonly timeoutMs: number | undefined;
+  readonly limits: ResolvedLimits | undefined;
 };
 
 type RulesOf<T> = { readonly [Key in keyof T]: OptionRule<T[Key]> };
@@ -211,6 +213,7 @@ const consumerShape = {
   retryDelayMs: milliseconds(1_000),
   retry: optional(callback<NonNullable<ProcessOptions['retry']>>()),
   timeoutMs: optional(integer({ min: 1, max: DAY_MS })),
+  limits: optional(limitsRule()),
   leaseMs: integer({ min: 300, max: DAY_MS, default: 30_000 }),
   maxRememberedJobs: integer({ min: 0, max: 10_000_000, default: 10_000 }),
 };

@@ -17,7 +17,9 @@ import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '
 import { type Connections, singleConnection } from '../redis/connection/connections.ts';
 import { parseTime } from '../redis/replies.ts';
 import { resolversFor } from '../redis/resolver/create-resolver.ts';
+import { RedisLimitStore } from '../redis/shared/limit-store.ts';
 import { RedisScheduleStore } from '../redis/shared/schedule-store.ts';
+import type { LimitStore } from '../limits/limit-store.ts';
 import type { ScheduleStore } from '../schedules/schedule-store.ts';
 import { type JobData, counting, deliveriesMade, parseJobData, toJobData } from './job-data.ts';
 import { BullmqClients } from './clients.ts';
@@ -52,12 +54,14 @@ export function createBullmqBackend(options: QueueOptions): QueueBackend {
 class BullmqBackend implements QueueBackend {
   readonly kind = 'redis';
   readonly schedules: ScheduleStore;
+  readonly limits: LimitStore;
   readonly #connections: Connections;
   readonly #clients: BullmqClients;
   readonly #tuning: ResolvedQueueTuning;
 
   constructor(connections: Connections, clients: BullmqClients, tuning: ResolvedQueueTuning) {
     this.#connections = connections;
+    this.limits = new RedisLimitStore(connections, tuning.prefix);
     this.schedules = new RedisScheduleStore(connections, tuning.prefix);
     this.#clients = clients;
     this.#tuning = tuning;

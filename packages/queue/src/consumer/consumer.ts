@@ -78,7 +78,7 @@ export class TopicConsumer implements Consumer {
   constructor(deps: ConsumerDeps) {
     this.topic = deps.topic;
     this.#deps = deps;
-    const { maxPerSecond, concurrency, leaseMs } = deps.options;
+    const { maxPerSecond, concurrency, leaseMs, limits } = deps.options;
     this.#recoveries = new Recoveries({ ...deps, onLost: (...them) => this.#drop(...them) });
     this.#reports = new JobReports(deps);
     this.#execute = limitTime(deps, (...job) => this.#reports.timedOut(...job));
@@ -89,7 +89,7 @@ export class TopicConsumer implements Consumer {
     this.#rateLimiter = createStartLimiter(maxPerSecond, deps.clock);
     this.#attempts = new Attempts(deps.topic, deps.options, deps.random);
     // With a rate limit, a job is fetched only when it may be started.
-    const isLimited = maxPerSecond < UNLIMITED_PER_SECOND;
+    const isLimited = maxPerSecond < UNLIMITED_PER_SECOND || limits !== undefined;
     this.#prefetch = new Prefetch(isLimited ? 0 : concurrency, deps.clock.now());
     this.#heartbeat = new LeaseHeartbeat({ ...deps, leaseMs, renew: () => this.#renew() });
     this.#loop = this.#takeJobs();

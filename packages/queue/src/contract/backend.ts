@@ -15,6 +15,7 @@ import {
   honoursPriorities,
   honoursRouting,
 } from './priorities-and-keys.ts';
+import { honoursLimitStore } from './limits.ts';
 import { honoursScheduleStore } from './schedules.ts';
 
 /**
@@ -44,5 +45,6 @@ export function honoursBackendContract(
   group('routing', () => honoursRouting(openUp, testFor('keys')));
   group('priorities', () => honoursPriorities(openUp, test, testFor('fairness')));
   group('schedules', () => honoursScheduleStore(openUp, testFor('schedules')));
+  group('limits', () => honoursLimitStore(openUp, testFor('limits')));
   group('inspection', () => honoursInspection(openUp, testFor('keys')));
 }

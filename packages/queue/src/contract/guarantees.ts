@@ -9,6 +9,7 @@ import type { Queue } from '../queue.ts';
  * - `takeover`: `recover` hands over orphaned jobs; without it, `fetch` delivers them later.
  * - `fairness`: no priority level starves.
  * - `schedules`: the store keeps what processes share of their schedules.
+ * - `limits`: the store grants what consumers share.
  * - `expiry`: the store keeps until when a job is worth running.
  */
 export type StoreGuarantee =
@@ -17,6 +18,7 @@ export type StoreGuarantee =
   | 'takeover'
   | 'fairness'
   | 'schedules'
+  | 'limits'
   | 'expiry';
 
 /** Opens a queue for one test, with these options besides its own. */

@@ -16,6 +16,7 @@ import {
   honoursRetryDecisions,
   honoursWaitingJobs,
 } from './handling.ts';
+import { honoursLimits } from './limits.ts';
 import { honoursSchedules } from './schedules.ts';
 import { honoursExpiry } from './windows.ts';
 
@@ -55,6 +56,7 @@ export function honoursQueueContract(
   group('retries', () => honoursRetryDecisions(openUp, test));
   group('redriving', () => honoursRedrive(openUp, test));
   group('schedules', () => honoursSchedules(openUp, testFor('schedules')));
+  group('limits', () => honoursLimits(openUp, testFor('limits')));
   group('expiry', () => honoursExpiry(openUp, testFor('expiry')));
   group('waiting jobs', () => honoursWaitingJobs(openUp, test));
 }

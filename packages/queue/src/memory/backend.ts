@@ -19,6 +19,8 @@ import type {
   TopicCounts,
 } from '../backend.ts';
 import { BackendError } from '../errors.ts';
+import type { LimitStore } from '../limits/limit-store.ts';
+import { MemoryLimitStore } from '../limits/memory-limit-store.ts';
 import { MemoryScheduleStore, type ScheduleStore } from '../schedules/schedule-store.ts';
 import { StoredTopic } from './stored-topic.ts';
 
@@ -53,6 +55,7 @@ export function createMemoryBackend(options?: MemoryBackendOptions): QueueBacken
 class MemoryBackend implements QueueBackend {
   readonly kind = 'memory';
   readonly schedules: ScheduleStore;
+  readonly limits: LimitStore;
   readonly #options: Required<MemoryBackendOptions>;
   readonly #topics = new Map<string, StoredTopic>();
   /** Wakes consumers that wait for jobs. */
@@ -62,6 +65,7 @@ class MemoryBackend implements QueueBackend {
 
   constructor(options: Required<MemoryBackendOptions>) {
     this.#options = options;
+    this.limits = new MemoryLimitStore(() => options.clock.now());
     this.schedules = new MemoryScheduleStore(() => options.clock.epochMs());
   }
 

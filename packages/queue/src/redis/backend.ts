@@ -25,10 +25,12 @@ import {
 import { parseReplicaCounts, parseReceipt, parseCounts } from './replies.ts';
 import { EvictionWatch } from './eviction.ts';
 import { identityOf } from './identity.ts';
+import type { LimitStore } from '../limits/limit-store.ts';
 import type { ScheduleStore } from '../schedules/schedule-store.ts';
 import { resolversFor } from './resolver/create-resolver.ts';
 import { runScript } from './scripts/script.ts';
 import { forgetScript, publishScript } from './scripts/topic-scripts.ts';
+import { RedisLimitStore } from './shared/limit-store.ts';
 import { RedisScheduleStore } from './shared/schedule-store.ts';
 import { findTooLarge } from './size-limit.ts';
 import { RedisSubscription } from './subscription/subscription.ts';
@@ -54,6 +56,7 @@ export function createRedisBackend(options: QueueOptions): QueueBackend {
 class RedisBackend implements QueueBackend {
   readonly kind = 'redis';
   readonly schedules: ScheduleStore;
+  readonly limits: LimitStore;
   readonly #connections: Connections;
   readonly #tuning: ResolvedQueueTuning;
   readonly #eviction: EvictionWatch;
@@ -65,6 +68,7 @@ class RedisBackend implements QueueBackend {
   constructor(connections: Connections, tuning: ResolvedQueueTuning, identity: string) {
     this.identity = identity;
     this.#connections = connections;
+    this.limits = new RedisLimitStore(connections, tuning.prefix);
     this.schedules = new RedisScheduleStore(connections, tuning.prefix);
     this.#tuning = tuning;
     this.#eviction = new EvictionWatch(tuning.clock, (policy) =>

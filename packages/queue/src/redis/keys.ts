@@ -10,6 +10,8 @@ export interface TopicKeys {
   /** The high-water mark of a producer. */
   mark(producer: string): string;
   id(jobId: string): string;
+  /** What the limit of the topic has granted, or that of a key by its hash; '' for the topic. */
+  limit(key: string): string;
   /** What processes share of a schedule. */
   schedule(name: string): string;
 }
@@ -22,6 +24,7 @@ export function topicKeys(prefix: string, topic: string): TopicKeys {
     delayed: `${base}:delayed`,
     mark: (producer) => `${base}:mark:${producer}`,
     id: (jobId) => `${base}:id:${jobId}`,
+    limit: (key) => `${base}:limit:${key}`,
     schedule: (name) => `${base}:schedule:${name}`,
   };
 }

@@ -45,13 +45,21 @@ export function droppingExpired(subscription: Subscription, deps: ExpiryDeps): S
     return worthRunning;
   };
   return {
-    ...subscription,
+    whenConnected: (signal) => subscription.whenConnected(signal),
     fetch: async (...args) => withoutExpired(await subscription.fetch(...args)),
     async recover(held, ...args) {
       const all = dropped.size === 0 ? held : [...held, ...dropped.keys()];
       const recovered = await subscription.recover(all, ...args);
       return { ...recovered, deliveries: await withoutExpired(recovered.deliveries) };
     },
+    acknowledge: (handles) => subscription.acknowledge(handles),
+    deadLetter: (...letter) => subscription.deadLetter(...letter),
+    retryLater: async (delivery, delayMs) =>
+      (await subscription.retryLater?.(delivery, delayMs)) ?? 'kept',
+    release: async (jobs) => {
+      await subscription.release?.(jobs);
+    },
+    close: (held) => subscription.close(held),
   };
 }
 

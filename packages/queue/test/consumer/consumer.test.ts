@@ -268,6 +268,7 @@ const MISFITS: Record<keyof ProcessOptions | 'ledger' | 'retries', unknown> = {
   retryDelayMs: 0,
   retry: 'never',
   timeoutMs: 0,
+  limits: {},
   leaseMs: 299,
   maxRememberedJobs: -1,
   retries: 3,
