@@ -1,4 +1,5 @@
 import type { LimitStore } from './limits/limit-store.ts';
+import type { Debounce } from './windows/debounce.ts';
 import type { ScheduleStore } from './schedules/schedule-store.ts';
 
 /**
@@ -15,6 +16,8 @@ export interface QueueBackend {
   readonly identity?: string;
   /** What processes share of their schedules. Absent: the store keeps none. */
   readonly schedules?: ScheduleStore;
+  /** `publish` merges jobs by `debounce`. Absent: it does not. */
+  readonly debounces?: true;
   /** Grants the limits that consumers share. Absent: the store has none. */
   readonly limits?: LimitStore;
   /** Connects to the server, and reconnects until closed; reports to `listener`. */
@@ -159,6 +162,8 @@ export interface PublishedJob {
   readonly routing?: string | undefined;
   /** From `enqueuedAtMs`: an older job is dropped by its consumer. */
   readonly expiresInMs?: number | undefined;
+  /** Among the jobs of this key: see `DebounceOptions`. Not with `unique`. */
+  readonly debounce?: Debounce | undefined;
   /** JSON. */
   readonly payload: string;
 }
@@ -169,7 +174,7 @@ export interface PublishReceipt {
   readonly remembered: number;
   /** The number of jobs skipped because the store had them already. */
   readonly alreadyApplied: number;
-  /** The ids of jobs skipped because the store knew the caller's id. */
+  /** The ids of jobs skipped because the store knew the caller's id, or a job of the same window. */
   readonly duplicates: readonly string[];
   /** The number of jobs at the end that were not added because of `maxJobs`. */
   readonly refused: number;

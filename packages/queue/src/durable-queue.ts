@@ -9,6 +9,7 @@ import { createJobExecutor } from './consumer/job-execution.ts';
 import { useJobMemory } from './consumer/job-memory.ts';
 import {
   DuplicateConsumerError,
+  NotSupportedError,
   QueueClosedError,
   ServerUnsupportedError,
   UndrainedJobsError,
@@ -54,7 +55,7 @@ import { Schedules } from './schedules/schedules.ts';
 import { queueEventKinds } from './state/queue-events.ts';
 import { RemainingDelays } from './state/remaining-delays.ts';
 import { droppingExpired } from './windows/expiry.ts';
-import { windowsOf } from './windows/window-options.ts';
+import { waitOf, windowsOf } from './windows/window-options.ts';
 
 /** The queue over any backend. */
 export class DurableQueue implements Queue {
@@ -308,15 +309,18 @@ export class DurableQueue implements Queue {
     index?: number,
   ): Submission {
     const { maxPayloadBytes, topics } = this.#options.tuning;
+    if (more.debounce !== undefined && this.#backend.debounces !== true) {
+      throw new NotSupportedError('enqueue with debounce', 'this store');
+    }
     const routing = routingOf(topic, more, topics.get(topic)?.partitions);
     return {
       topic: checkTopic('enqueue', topic),
       payload: serializePayload(topic, payload, maxPayloadBytes, index),
       id: jobId === undefined ? this.#newId() : checkJobId('enqueue', jobId),
       unique: jobId !== undefined,
-      ...this.#delays.timesOf(delayMs),
+      ...this.#delays.timesOf(waitOf(more.debounce, delayMs)),
       ...(routing !== undefined && { routing }),
-      ...windowsOf(more, delayMs),
+      ...windowsOf(more, { jobId, delayMs }),
     };
   }
 

@@ -87,7 +87,8 @@ export type {
 export type { ScheduleNotice, ScheduleRecord, ScheduleStore } from './schedules/schedule-store.ts';
 export type { LimitOptions, LimitedJob, SharedLimits } from './limits/limit-options.ts';
 export type { LimitStore, LimitedSlot, Permit, PermitRequest } from './limits/limit-store.ts';
-export type { WindowOptions } from './windows/window-options.ts';
+export type { Debounce } from './windows/debounce.ts';
+export type { DebounceOptions, WindowOptions } from './windows/window-options.ts';
 export type { StandardSchema } from './producer/schema.ts';
 export type { PayloadInput, PayloadOutput, TopicOptions, Topics } from './producer/topics.ts';
 export type { QueueState } from './state/queue-state.ts';

@@ -6,7 +6,7 @@ import { FakeBackend } from './fake/fake-backend.ts';
 import { openTestQueue } from './open-queue.ts';
 
 /** The fake stands for the streams; what is shared beside them is tested with the memory backend and with Redis. */
-const FAKE_LACKS = ['schedules', 'limits', 'expiry'] as const;
+const FAKE_LACKS = ['schedules', 'limits', 'debounce', 'expiry'] as const;
 
 describe('the fake backend', () => {
   honoursBackendContract(

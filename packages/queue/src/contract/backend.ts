@@ -17,6 +17,7 @@ import {
 } from './priorities-and-keys.ts';
 import { honoursLimitStore } from './limits.ts';
 import { honoursScheduleStore } from './schedules.ts';
+import { honoursWindows } from './windows.ts';
 
 /**
  * The guarantees of a backend to its queue: it adds each job once by (owner, epoch, sequence), only ever raises
@@ -46,5 +47,6 @@ export function honoursBackendContract(
   group('priorities', () => honoursPriorities(openUp, test, testFor('fairness')));
   group('schedules', () => honoursScheduleStore(openUp, testFor('schedules')));
   group('limits', () => honoursLimitStore(openUp, testFor('limits')));
+  group('windows', () => honoursWindows(openUp, testFor('debounce')));
   group('inspection', () => honoursInspection(openUp, testFor('keys')));
 }

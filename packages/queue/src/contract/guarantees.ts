@@ -10,6 +10,7 @@ import type { Queue } from '../queue.ts';
  * - `fairness`: no priority level starves.
  * - `schedules`: the store keeps what processes share of their schedules.
  * - `limits`: the store grants what consumers share.
+ * - `debounce`: the store merges jobs of one key that are enqueued within a window.
  * - `expiry`: the store keeps until when a job is worth running.
  */
 export type StoreGuarantee =
@@ -18,6 +19,7 @@ export type StoreGuarantee =
   | 'takeover'
   | 'fairness'
   | 'schedules'
+  | 'debounce'
   | 'limits'
   | 'expiry';
 

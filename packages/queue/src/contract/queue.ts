@@ -18,7 +18,7 @@ import {
 } from './handling.ts';
 import { honoursLimits } from './limits.ts';
 import { honoursSchedules } from './schedules.ts';
-import { honoursExpiry } from './windows.ts';
+import { honoursDebounce, honoursExpiry } from './windows.ts';
 
 /** A queue whose server is up, and a function that closes both. */
 export interface OpenQueue {
@@ -57,6 +57,7 @@ export function honoursQueueContract(
   group('redriving', () => honoursRedrive(openUp, test));
   group('schedules', () => honoursSchedules(openUp, testFor('schedules')));
   group('limits', () => honoursLimits(openUp, testFor('limits')));
+  group('debounce', () => honoursDebounce(openUp, testFor('debounce')));
   group('expiry', () => honoursExpiry(openUp, testFor('expiry')));
   group('waiting jobs', () => honoursWaitingJobs(openUp, test));
 }

@@ -106,14 +106,14 @@ export function decodeJob(bytes: Uint8Array): StoredJob {
 }
 
 /** The fields that few jobs have. */
-type MoreFields = Pick<StoredJob, 'expiresInMs'>;
+type MoreFields = Pick<StoredJob, 'expiresInMs' | 'debounce'>;
 
-function hasMore({ expiresInMs }: StoredJob): boolean {
-  return expiresInMs !== undefined;
+function hasMore({ expiresInMs, debounce }: StoredJob): boolean {
+  return expiresInMs !== undefined || debounce !== undefined;
 }
 
-function moreOf({ expiresInMs }: StoredJob): string {
-  const fields: MoreFields = { expiresInMs };
+function moreOf({ expiresInMs, debounce }: StoredJob): string {
+  const fields: MoreFields = { expiresInMs, debounce };
   return JSON.stringify(fields);
 }
 

@@ -54,6 +54,7 @@ export function createMemoryBackend(options?: MemoryBackendOptions): QueueBacken
 
 class MemoryBackend implements QueueBackend {
   readonly kind = 'memory';
+  readonly debounces = true;
   readonly schedules: ScheduleStore;
   readonly limits: LimitStore;
   readonly #options: Required<MemoryBackendOptions>;

@@ -9,6 +9,7 @@ import type {
   PublishedJob,
 } from '../backend.ts';
 import { BackendError } from '../errors.ts';
+import { DebounceWindows } from './debounce-windows.ts';
 import { WeightedRoundRobin, subqueueOf, isPartition, selectNext } from '../producer/scheduling.ts';
 
 /** A job in memory, with its owner. */
@@ -52,6 +53,7 @@ export class StoredTopic {
   /** By origin. */
   readonly #marks = new Map<string, HighWaterMark>();
   readonly #ids = new Set<string>();
+  readonly #windows = new DebounceWindows();
   readonly #roundRobin = new WeightedRoundRobin();
   #partitions = 0;
   /** No job has had a routing yet. */
@@ -219,6 +221,9 @@ export class StoredTopic {
 
   #add(job: PublishedJob, nowMs: number): boolean {
     if (job.unique && this.#ids.has(job.id)) return false;
+    const former = this.#windows.enter(job);
+    if (former === 'dropped') return false;
+    if (former !== undefined) this.delayed = this.delayed.filter((one) => one.job !== former);
     if (job.unique) this.#ids.add(job.id);
     const { delayMs } = job;
     if (delayMs === undefined) this.append(job);

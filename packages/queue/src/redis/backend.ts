@@ -12,6 +12,7 @@ import type {
 } from '../backend.ts';
 import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '../options.ts';
 import { BackendError } from '../errors.ts';
+import { encodeWindows } from './scripts/debounce-script.ts';
 import { encodeBatch } from './scripts/batch-encoding.ts';
 import { countScript } from './scripts/inspect-scripts.ts';
 import { listDeadLetters, listJobs, redriveDeadLetters } from './administration.ts';
@@ -55,6 +56,7 @@ export function createRedisBackend(options: QueueOptions): QueueBackend {
 /** Stores jobs in Redis Streams, one stream per topic, with small atomic scripts. */
 class RedisBackend implements QueueBackend {
   readonly kind = 'redis';
+  readonly debounces = true;
   readonly schedules: ScheduleStore;
   readonly limits: LimitStore;
   readonly #connections: Connections;
@@ -117,12 +119,14 @@ class RedisBackend implements QueueBackend {
     const maxJobs = publication.maxJobs ?? 0;
     const isRouted = publication.jobs.some(({ routing }) => routing !== undefined);
     const partitions = isRouted ? (publication.partitions ?? 0) : -1;
-    const batch = encodeBatch(publication.jobs, ({ unique, id }) =>
-      unique ? keys.push(topic.id(id)) : 0,
-    );
+    const batch = encodeBatch(publication.jobs, ({ unique, id, debounce }) => {
+      if (debounce !== undefined) return keys.push(topic.window(debounce.key));
+      return unique ? keys.push(topic.id(id)) : 0;
+    });
+    const windows = encodeWindows(publication.jobs, jobIdTtlMs);
     const connection = this.#connections.forTopic(publication.topic);
     const ttlMs = this.#markTtlMs(publication, [mark, topic.mark(producer)], connection);
-    const args = [...marks, ttlMs, jobIdTtlMs, maxJobs, partitions, batch, ownerNonce];
+    const args = [...marks, ttlMs, jobIdTtlMs, maxJobs, partitions, batch, ownerNonce, windows];
     const reply = await connection.call((client) => runScript(client, publishScript, keys, args));
     if (publication.jobs.length > 0) await this.#waitForReplicas(connection);
     return parseReceipt(reply);

@@ -10,6 +10,8 @@ export interface TopicKeys {
   /** The high-water mark of a producer. */
   mark(producer: string): string;
   id(jobId: string): string;
+  /** The last job of a debounced key. */
+  window(key: string): string;
   /** What the limit of the topic has granted, or that of a key by its hash; '' for the topic. */
   limit(key: string): string;
   /** What processes share of a schedule. */
@@ -24,6 +26,7 @@ export function topicKeys(prefix: string, topic: string): TopicKeys {
     delayed: `${base}:delayed`,
     mark: (producer) => `${base}:mark:${producer}`,
     id: (jobId) => `${base}:id:${jobId}`,
+    window: (key) => `${base}:window:${key}`,
     limit: (key) => `${base}:limit:${key}`,
     schedule: (name) => `${base}:schedule:${name}`,
   };

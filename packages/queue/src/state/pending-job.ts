@@ -1,6 +1,7 @@
 import { onAbort } from '@holdfast/foundation';
 import type { StoredJob } from '../fallback/record.ts';
 import type { Accepted, Acceptor } from '../queue.ts';
+import type { Debounce } from '../windows/debounce.ts';
 
 /** The arguments of an `enqueue` call, validated and serialized. */
 export interface Submission {
@@ -16,6 +17,7 @@ export interface Submission {
   /** The priority or the key's hash; see `scheduling.ts`. */
   readonly routing?: string | undefined;
   readonly expiresInMs?: number | undefined;
+  readonly debounce?: Debounce | undefined;
 }
 
 /** Called when a job is accepted after its caller has given up. */

@@ -17,7 +17,15 @@ const routed = fc.record({
   routing: fc.oneof(fc.constantFrom('high', 'low'), fc.nat(4_294_967_295).map(String)),
 });
 const originNonce = fc.record({ originNonce: fc.constantFrom('n', 'pNd2_-x4Xv1kqL0A') });
-const expiring = fc.record({ expiresInMs: fc.integer({ min: 1, max: 2 ** 40 }) });
+const debounce = fc.record({
+  key: fc.string({ minLength: 1, maxLength: 200, unit: 'grapheme' }),
+  windowMs: fc.integer({ min: 1, max: 1_000_000 }),
+  mode: fc.constantFrom('first' as const, 'replace' as const),
+});
+const expiring = fc.oneof(
+  fc.record({ expiresInMs: fc.integer({ min: 1, max: 2 ** 40 }) }),
+  fc.record({ debounce }),
+);
 const either = fc.oneof(
   job,
   fc.tuple(job, routed).map(([one, routing]) => Object.assign(one, routing)),

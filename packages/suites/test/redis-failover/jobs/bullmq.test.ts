@@ -13,8 +13,14 @@ import { waitUntil } from '../../../src/wait-until.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** BullMQ has no sequence marks and no keys, requeues stalled jobs itself, and has strict priorities. */
-const without: readonly StoreGuarantee[] = ['deduplication', 'keys', 'takeover', 'fairness'];
+/** BullMQ has no sequence marks, no keys and no windows, requeues stalled jobs itself, and has strict priorities. */
+const without: readonly StoreGuarantee[] = [
+  'deduplication',
+  'keys',
+  'takeover',
+  'fairness',
+  'debounce',
+];
 
 const silent = {
   connected: () => undefined,
