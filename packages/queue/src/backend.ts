@@ -1,6 +1,9 @@
 import type { OperationOutcome } from './control/control.ts';
 import type { OperationKind } from './control/operation.ts';
 import type { KeptOutcome, OutcomeStore } from './outcomes/outcome-store.ts';
+import type { LimitStore } from './limits/limit-store.ts';
+import type { Debounce } from './windows/debounce.ts';
+import type { ScheduleStore } from './schedules/schedule-store.ts';
 
 /**
  * The port to a store of jobs. A store keeps jobs in order, deduplicates them by (owner epoch, origin epoch, sequence),
@@ -16,6 +19,12 @@ export interface QueueBackend {
   readonly identity?: string;
   /** Keeps the outcomes and the progress of jobs. Absent: the store keeps none. */
   readonly outcomes?: OutcomeStore;
+  /** What processes share of their schedules. Absent: the store keeps none. */
+  readonly schedules?: ScheduleStore;
+  /** `publish` merges jobs by `debounce`. Absent: it does not. */
+  readonly debounces?: true;
+  /** Grants the limits that consumers share. Absent: the store has none. */
+  readonly limits?: LimitStore;
   /** Connects to the server, and reconnects until closed; reports to `listener`. */
   open(listener: ConnectionListener): void;
   /** Resolves once connected; rejects with the signal's own reason. */
@@ -194,6 +203,10 @@ export interface PublishedJob {
    * sequence. The id of the job that it concerns is its payload.
    */
   readonly operation?: OperationKind | undefined;
+  /** From `enqueuedAtMs`: an older job is dropped by its consumer. */
+  readonly expiresInMs?: number | undefined;
+  /** Among the jobs of this key: see `DebounceOptions`. Not with `unique`. */
+  readonly debounce?: Debounce | undefined;
   /** JSON. */
   readonly payload: string;
 }
@@ -204,7 +217,7 @@ export interface PublishReceipt {
   readonly remembered: number;
   /** The number of jobs skipped because the store had them already. */
   readonly alreadyApplied: number;
-  /** The ids of jobs skipped because the store knew the caller's id. */
+  /** The ids of jobs skipped because the store knew the caller's id, or a job of the same window. */
   readonly duplicates: readonly string[];
   /** The number of jobs at the end that were not added because of `maxJobs`. */
   readonly refused: number;
@@ -301,6 +314,7 @@ export interface DeadLetter {
   readonly deliveries: number;
   readonly routing?: string;
   readonly attributes?: string;
+  readonly expiresInMs?: number;
   readonly reason: string;
   /** The stack of the error, without its message. */
   readonly stack?: string;
@@ -319,6 +333,7 @@ export interface Delivery {
   readonly payload: string;
   readonly routing?: string;
   readonly attributes?: string;
+  readonly expiresInMs?: number;
   /** The reasons of earlier failures, before it was redriven; absent when there are none. */
   readonly history?: readonly string[];
   /**

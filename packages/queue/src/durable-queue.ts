@@ -3,13 +3,14 @@ import { type Emitter, createEmitter, nextEvent } from '@holdfast/foundation';
 import { deadLettersOf, poisonJobsOf } from './admin/dead-letters.ts';
 import { healthOf } from './admin/health.ts';
 import { inspectionOf } from './admin/inspection.ts';
-import type { QueueBackend } from './backend.ts';
+import type { QueueBackend, Subscription } from './backend.ts';
 import { createQueueControl } from './control/queue-control.ts';
 import { TopicConsumer } from './consumer/consumer.ts';
 import { createJobExecutor } from './consumer/job-execution.ts';
 import { useJobMemory } from './consumer/job-memory.ts';
 import {
   DuplicateConsumerError,
+  NotSupportedError,
   QueueClosedError,
   ServerUnsupportedError,
   UndrainedJobsError,
@@ -37,6 +38,7 @@ import { reportingRoom } from './producer/freed-room.ts';
 import { QueueOpening, evictionPolicyOf, fallbackFailureOf } from './producer/queue-opening.ts';
 import { routingOf } from './producer/scheduling.ts';
 import { OrderedValidation } from './producer/schema.ts';
+import { limitedBy } from './limits/limited-subscription.ts';
 import type {
   Accepted,
   Acceptor,
@@ -53,8 +55,12 @@ import type {
   QueueHealth,
   QueueStats,
 } from './queue.ts';
+import type { ScheduleInfo, Unscheduled } from './schedules/schedule.ts';
+import { Schedules } from './schedules/schedules.ts';
 import { queueEventKinds } from './state/queue-events.ts';
 import { RemainingDelays } from './state/remaining-delays.ts';
+import { droppingExpired } from './windows/expiry.ts';
+import { waitOf, windowsOf } from './windows/window-options.ts';
 
 /** The queue over any backend. */
 export class DurableQueue implements Queue {
@@ -69,6 +75,8 @@ export class DurableQueue implements Queue {
   /** The prefix of the ids of this queue's jobs; unique to this queue. */
   readonly #idPrefix = randomBytes(12).toString('base64url');
   #lastId = 0;
+  readonly #expired = { count: 0 };
+  readonly #schedules: Schedules;
   #closed: Promise<void> | undefined;
   readonly on: Queue['on'] = this.#events.on;
   readonly pause: Queue['pause'];
@@ -110,6 +118,14 @@ export class DurableQueue implements Queue {
     ({ pause: this.pause, resume: this.resume, isPaused: this.isPaused } = control);
     ({ cancel: this.cancel, reschedule: this.reschedule, promote: this.promote } = control);
     ({ purge: this.purge, drain: this.drain } = control);
+    this.#schedules = new Schedules({
+      ...options.tuning,
+      store: backend.schedules,
+      events,
+      enqueue: (...job) => this.enqueue(...job),
+      check: (topic, payload, given) =>
+        void this.#submission(topic, payload, parseEnqueueOptions(given)),
+    });
   }
 
   get current(): Acceptor {
@@ -187,11 +203,17 @@ export class DurableQueue implements Queue {
     checkTopic('process', topic);
     checkHandler(handler);
     const { name = randomUUID(), ...resolved } = parseProcessOptions(options);
+    const { limits, leaseMs } = resolved;
     const { clock, random } = this.#options.tuning;
     const key = `${topic}\n${name}`;
     if (this.#consumers.has(key)) throw new DuplicateConsumerError(topic, name);
     const { outcomes, observe } = outcomesOf(this.#backend, this.#options.tuning, topic, resolved);
     const { memory, release } = useJobMemory(this.#backend, topic, resolved.maxRememberedJobs);
+    const subscribe = (): Subscription =>
+      reportingRoom(
+        this.#backend.subscribe(topic, leaseMs, (failure) => consumer.connectionFailed(failure)),
+        () => this.#opening.backpressure?.freed(topic),
+      );
     const consumer = new TopicConsumer({
       topic,
       memory,
@@ -202,11 +224,9 @@ export class DurableQueue implements Queue {
       clock,
       random,
       events: this.#events,
-      subscription: reportingRoom(
-        this.#backend.subscribe(topic, resolved.leaseMs, (failure) =>
-          consumer.connectionFailed(failure),
-        ),
-        () => this.#opening.backpressure?.freed(topic),
+      subscription: droppingExpired(
+        limitedBy(limits, this.#backend.limits, subscribe, { topic, leaseMs, clock, memory }),
+        { topic, clock, memory, events: this.#events, expired: this.#expired },
       ),
       onClosed: () => {
         this.#consumers.delete(key);
@@ -225,6 +245,20 @@ export class DurableQueue implements Queue {
     return this.#results.progress(topic, id);
   }
 
+  async schedule(...schedule: Parameters<Queue['schedule']>): Promise<void> {
+    this.#assertOpen('schedule');
+    return this.#schedules.schedule(...schedule);
+  }
+
+  async unschedule(name: string): Promise<Unscheduled> {
+    this.#assertOpen('unschedule');
+    return this.#schedules.unschedule(name);
+  }
+
+  schedules(): ScheduleInfo[] {
+    return this.#schedules.list();
+  }
+
   getStats(): QueueStats {
     const { producer, backlog, poison } = this.#opening.opened ?? {};
     const failure = producer?.state.machine.failure;
@@ -241,6 +275,7 @@ export class DurableQueue implements Queue {
       poisoned: poison?.size ?? 0,
       pending: 0,
       shed: 0,
+      expired: this.#expired.count,
       ...producer?.state.counts,
       backlog: {
         jobs: backlog?.size ?? 0,
@@ -311,20 +346,24 @@ export class DurableQueue implements Queue {
   #submission(
     topic: string,
     payload: unknown,
-    { jobId, delayMs, maxAttempts, backoff, timeoutMs, ...routed }: ResolvedEnqueueOptions,
+    { jobId, delayMs, ...more }: ResolvedEnqueueOptions,
     index?: number,
   ): Submission {
     const { maxPayloadBytes, topics } = this.#options.tuning;
-    const routing = routingOf(topic, routed, topics.get(topic)?.partitions);
-    const attributes = attributesOf({ maxAttempts, backoff, timeoutMs });
+    if (more.debounce !== undefined && this.#backend.debounces !== true) {
+      throw new NotSupportedError('enqueue with debounce', 'this store');
+    }
+    const routing = routingOf(topic, more, topics.get(topic)?.partitions);
+    const attributes = attributesOf(more);
     return {
       topic: checkTopic('enqueue', topic),
       payload: serializePayload(topic, payload, maxPayloadBytes, index),
       id: jobId === undefined ? this.#newId() : checkJobId('enqueue', jobId),
       unique: jobId !== undefined,
-      ...this.#delays.timesOf(delayMs),
+      ...this.#delays.timesOf(waitOf(more.debounce, delayMs)),
       ...(routing !== undefined && { routing }),
       ...(attributes !== undefined && { attributes }),
+      ...windowsOf(more, { jobId, delayMs }),
     };
   }
 
@@ -345,7 +384,12 @@ export class DurableQueue implements Queue {
     const deadline = clock.schedule(deadlineMs, () => giveUp.abort());
     // In this turn: no handler starts any more.
     const consumers = [...this.#consumers.values()].map((one) => one.close({ deadlineMs }));
-    const [opened] = await Promise.all([this.#opening.close(giveUp.signal), ...consumers]);
+    const scheduled = this.#schedules.close();
+    const [opened] = await Promise.all([
+      this.#opening.close(giveUp.signal),
+      scheduled,
+      ...consumers,
+    ]);
     await this.#results.close();
     const mustDrain = this.#fallback === 'memory';
     await opened?.producer.settle(mustDrain, giveUp.signal).catch(() => undefined);

@@ -155,6 +155,32 @@ export class EffectRolledBackError extends HoldfastError {
   }
 }
 
+/** The store of this queue cannot do this; nothing was changed. */
+export class NotSupportedError extends HoldfastError {
+  readonly code = 'QUEUE_NOT_SUPPORTED';
+
+  /** @param store names the store, and where it helps its remedy. */
+  constructor(tried: string, store: string) {
+    super(`${tried}: not supported by ${store}`, { retryable: false, outcome: 'not-applied' });
+  }
+}
+
+/** An optional package that this call needs is not installed; nothing was changed. */
+export class MissingPeerError extends HoldfastError {
+  readonly code = 'QUEUE_PEER_MISSING';
+  /** The name of the package. */
+  readonly peer: string;
+
+  constructor(tried: string, peer: string, cause: unknown) {
+    super(`${tried}: the package ${peer} cannot be loaded; install it`, {
+      cause,
+      retryable: false,
+      outcome: 'not-applied',
+    });
+    this.peer = peer;
+  }
+}
+
 /** The topic has a consumer of that name in this queue; no second one was started. */
 export class DuplicateConsumerError extends HoldfastError {
   readonly code = 'QUEUE_DUPLICATE_CONSUMER';
@@ -193,7 +219,13 @@ export class SchemaViolationError extends HoldfastError {
 export class QueueFullError extends HoldfastError {
   readonly code = 'QUEUE_FULL';
   /** The option that sets the limit, or `fallback` for the limits of the journal (see `cause`). */
-  readonly limit: 'maxPendingJobs' | 'maxPendingBytes' | 'maxTopics' | 'maxJobs' | 'fallback';
+  readonly limit:
+    | 'maxPendingJobs'
+    | 'maxPendingBytes'
+    | 'maxTopics'
+    | 'maxJobs'
+    | 'schedules'
+    | 'fallback';
 
   constructor(limit: QueueFullError['limit'], seen: string, details: HoldfastErrorDetails = {}) {
     super(`enqueue: ${seen}; call again later, or raise the limit`, {

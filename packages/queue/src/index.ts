@@ -45,6 +45,8 @@ export {
   JobTimeoutError,
   OperationUnsupportedError,
   PurgeInterruptedError,
+  MissingPeerError,
+  NotSupportedError,
   QueueFullError,
   SchemaViolationError,
   ServerUnsupportedError,
@@ -110,6 +112,18 @@ export type { JobBackoff, JobOptions } from './producer/job-options.ts';
 export type { Priority } from './producer/scheduling.ts';
 export type { IoredisClient, RedisConnector, RequiredOptions } from './redis/connector.ts';
 export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';
+export type {
+  ScheduleInfo,
+  ScheduleOptions,
+  Scheduling,
+  Timetable,
+  Unscheduled,
+} from './schedules/schedule.ts';
+export type { ScheduleNotice, ScheduleRecord, ScheduleStore } from './schedules/schedule-store.ts';
+export type { LimitOptions, LimitedJob, SharedLimits } from './limits/limit-options.ts';
+export type { LimitStore, LimitedSlot, Permit, PermitRequest } from './limits/limit-store.ts';
+export type { Debounce } from './windows/debounce.ts';
+export type { DebounceOptions, WindowOptions } from './windows/window-options.ts';
 export type { StandardSchema } from './producer/schema.ts';
 export type {
   PayloadInput,

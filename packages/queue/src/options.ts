@@ -19,6 +19,7 @@ import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import { type ResolvedKeepResults, keepResultsRule } from './outcomes/keep-results.ts';
 import type { AcknowledgeLevel, EnqueueManyOptions, ProcessOptions } from './queue.ts';
 import { type RequestedJobOptions, jobOptionsShape } from './producer/job-options.ts';
+import { type ResolvedLimits, limitsRule } from './limits/limit-options.ts';
 import { topicsRule } from './producer/define-topics.ts';
 import { PRIORITIES, type Priority } from './producer/scheduling.ts';
 import type { TopicOptions, Topics } from './producer/topics.ts';
@@ -28,6 +29,8 @@ import {
   type RedisServerOptions,
   parseRedisServer,
 } from './redis/server-options.ts';
+
+import { type ResolvedWindowOptions, windowShape } from './windows/window-options.ts';
 
 export type { TopicOptions } from './producer/topics.ts';
 
@@ -145,12 +148,15 @@ export type ResolvedQueueTuning = Readonly<
 
 /** The options of `process` with every default filled in. */
 export type ResolvedProcessOptions = Readonly<
-  Required<Omit<ProcessOptions, 'name' | 'retry' | 'timeoutMs' | 'maxCrashes' | 'keepResults'>>
+  Required<
+    Omit<ProcessOptions, 'name' | 'retry' | 'timeoutMs' | 'maxCrashes' | 'keepResults' | 'limits'>
+  >
 > & {
   readonly maxCrashes: number | undefined;
   readonly keepResults: ResolvedKeepResults | undefined;
   readonly retry: ProcessOptions['retry'] | undefined;
   readonly timeoutMs: number | undefined;
+  readonly limits: ResolvedLimits | undefined;
 };
 
 type RulesOf<T> = { readonly [Key in keyof T]: OptionRule<T[Key]> };
@@ -195,6 +201,7 @@ const enqueueShape = {
   key: optional(string({ maxLength: 200 })),
   priority: optional(oneOf(PRIORITIES)),
   ...jobOptionsShape,
+  ...windowShape,
   signal: optional(objectWith<AbortSignal>(['aborted', 'addEventListener'])),
 };
 
@@ -214,6 +221,7 @@ const consumerShape = {
   retryDelayMs: milliseconds(1_000),
   retry: optional(callback<NonNullable<ProcessOptions['retry']>>()),
   timeoutMs: optional(integer({ min: 1, max: DAY_MS })),
+  limits: optional(limitsRule()),
   leaseMs: integer({ min: 300, max: DAY_MS, default: 30_000 }),
   maxRememberedJobs: integer({ min: 0, max: 10_000_000, default: 10_000 }),
   keepResults: optional(keepResultsRule),
@@ -227,7 +235,7 @@ const closeShape = {
 };
 
 /** The options of `enqueue` with every default filled in. */
-export interface ResolvedEnqueueOptions extends RequestedJobOptions {
+export interface ResolvedEnqueueOptions extends RequestedJobOptions, ResolvedWindowOptions {
   readonly jobId: string | undefined;
   readonly delayMs: number;
   readonly key: string | undefined;

@@ -9,6 +9,9 @@ import type { Priority } from './producer/scheduling.ts';
 import type { Accepted, Acceptor } from './state/accepted.ts';
 import type { QueueEvents } from './state/queue-events.ts';
 import type { QueueState } from './state/queue-state.ts';
+import type { LimitOptions } from './limits/limit-options.ts';
+import type { Scheduling } from './schedules/schedule.ts';
+import type { WindowOptions } from './windows/window-options.ts';
 
 import type { PayloadInput, PayloadOutput, ResultInput, Topics } from './producer/topics.ts';
 
@@ -29,7 +32,7 @@ export type { QueueEvents } from './state/queue-events.ts';
  *   journal and back. With `concurrency: 1` they are handled in that order; failed ones come later, unless
  *   `whenExhausted` is `block`. Jobs of one `key` always are; jobs of a higher `priority` precede others.
  */
-export interface Queue<T extends Topics = Topics> extends QueueControl, JobResults<T> {
+export interface Queue<T extends Topics = Topics> extends QueueControl, JobResults<T>, Scheduling {
   /** The store that accepts jobs now. */
   readonly current: Acceptor;
   /** See `state/queue-state.ts` for the state diagram. */
@@ -114,7 +117,7 @@ export interface Queue<T extends Topics = Topics> extends QueueControl, JobResul
 export type AcknowledgeLevel = 'local' | 'redis' | 'replicated';
 
 /** One job of `enqueueMany`. */
-export interface NewJob<Payload = unknown> extends JobOptions {
+export interface NewJob<Payload = unknown> extends JobOptions, WindowOptions {
   payload: Payload;
   jobId?: string;
   delayMs?: number;
@@ -123,7 +126,7 @@ export interface NewJob<Payload = unknown> extends JobOptions {
 }
 
 /** Options of one call of `enqueue`. */
-export interface EnqueueOptions extends JobOptions {
+export interface EnqueueOptions extends JobOptions, WindowOptions {
   /** The delay before the job is handled, in milliseconds, by the clock of Redis. Default 0. */
   delayMs?: number;
   /**
@@ -191,7 +194,7 @@ export type Handler<Transaction = undefined, Payload = unknown, Result = unknown
 ) => Promise<Result> | Result;
 
 /** Options of a consumer. All times in milliseconds. */
-export interface ProcessOptions extends ResultOptions {
+export interface ProcessOptions extends ResultOptions, LimitOptions {
   /** The name of the consumer, unique among the consumers of the topic in this queue. Default: a new UUID. */
   name?: string;
   /** The most jobs started per second. Default: no limit. */
@@ -322,6 +325,8 @@ export interface QueueStats {
   readonly acceptedByFallback: number;
   /** Moved from the fallback to Redis since the start. */
   readonly drained: number;
+  /** Dropped by consumers of this queue, because they were older than their `expiresInMs`. */
+  readonly expired: number;
   /** Accepted by the fallback, and dropped for newer ones (`backpressure: 'shed-oldest'`). */
   readonly shed: number;
   /** The poison jobs that the fallback stores. */

@@ -20,6 +20,10 @@ import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '
 import { type Connections, singleConnection } from '../redis/connection/connections.ts';
 import { parseTime } from '../redis/replies.ts';
 import { resolversFor } from '../redis/resolver/create-resolver.ts';
+import { RedisLimitStore } from '../redis/shared/limit-store.ts';
+import { RedisScheduleStore } from '../redis/shared/schedule-store.ts';
+import type { LimitStore } from '../limits/limit-store.ts';
+import type { ScheduleStore } from '../schedules/schedule-store.ts';
 import { type JobData, counting, deliveriesMade, parseJobData, toJobData } from './job-data.ts';
 import { BullmqClients } from './clients.ts';
 import { applyOperation, publishWithOperations, removeStep } from './operations.ts';
@@ -54,12 +58,16 @@ export function createBullmqBackend(options: QueueOptions): QueueBackend {
 class BullmqBackend implements QueueBackend {
   readonly kind = 'redis';
   readonly operations = OPERATIONS;
+  readonly schedules: ScheduleStore;
+  readonly limits: LimitStore;
   readonly #connections: Connections;
   readonly #clients: BullmqClients;
   readonly #tuning: ResolvedQueueTuning;
 
   constructor(connections: Connections, clients: BullmqClients, tuning: ResolvedQueueTuning) {
     this.#connections = connections;
+    this.limits = new RedisLimitStore(connections, tuning.prefix);
+    this.schedules = new RedisScheduleStore(connections, tuning.prefix);
     this.#clients = clients;
     this.#tuning = tuning;
   }
@@ -157,7 +165,8 @@ class BullmqBackend implements QueueBackend {
     for (const job of chosen) {
       const { history } = parseJobData(job.data);
       await this.#call(topic, async () => {
-        const data = counting(0, job);
+        // Whoever redrives a job wants it to run, whatever its age.
+        const { expiresInMs: _, ...data } = counting(0, job);
         await job.updateData({ ...data, history: [...history, job.failedReason] });
         await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
       });

@@ -8,6 +8,7 @@ export interface JobData {
   readonly enqueuedAtMs: number;
   readonly routing?: string;
   readonly attributes?: string;
+  readonly expiresInMs?: number;
   readonly history?: readonly string[];
   /** What is known of earlier deliveries; BullMQ's own counter counts those that were handed back, too. */
   readonly counted?: CountedDeliveries;
@@ -25,17 +26,23 @@ export function toJobData({
   enqueuedAtMs,
   routing,
   attributes,
+  expiresInMs,
 }: PublishedJob): JobData {
-  return { id, payload, enqueuedAtMs, ...travelling(routing, attributes) };
+  return { id, payload, enqueuedAtMs, ...optionalOf({ routing, attributes, expiresInMs }) };
 }
 
-function travelling(
-  routing: string | undefined,
-  attributes: string | undefined,
-): Pick<JobData, 'routing' | 'attributes'> {
+/** The fields that few jobs have. */
+type OptionalData = Pick<JobData, 'routing' | 'attributes' | 'expiresInMs'>;
+
+function optionalOf({
+  routing,
+  attributes,
+  expiresInMs,
+}: { readonly [Key in keyof OptionalData]: OptionalData[Key] | undefined }): OptionalData {
   return {
     ...(routing !== undefined && { routing }),
     ...(attributes !== undefined && { attributes }),
+    ...(expiresInMs !== undefined && { expiresInMs }),
   };
 }
 
@@ -46,9 +53,11 @@ export function parseJobData({
   enqueuedAtMs,
   routing,
   attributes,
+  expiresInMs,
   history = [],
 }: JobData): Omit<JobData, 'history' | 'counted'> & { history: readonly string[] } {
-  return { id, payload, enqueuedAtMs, ...travelling(routing, attributes), history };
+  const optional = optionalOf({ routing, attributes, expiresInMs });
+  return { id, payload, enqueuedAtMs, ...optional, history };
 }
 
 /** The deliveries that ended: with a failure, or with the consumer. */

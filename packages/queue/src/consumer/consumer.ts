@@ -92,7 +92,7 @@ export class TopicConsumer implements Consumer {
   constructor(deps: ConsumerDeps) {
     this.topic = deps.topic;
     this.#deps = deps;
-    const { maxPerSecond, concurrency, leaseMs } = deps.options;
+    const { maxPerSecond, concurrency, leaseMs, limits } = deps.options;
     this.#attempts = new Attempts(deps.topic, deps.options, deps.random);
     const onLost: HeldJobs['drop'] = (...them) => this.#held.drop(...them);
     this.#recoveries = new Recoveries({ ...deps, attempts: this.#attempts, onLost });
@@ -104,7 +104,7 @@ export class TopicConsumer implements Consumer {
     this.#waiting = new WaitingJobs(deps.clock, (delivery) => this.#retry(delivery));
     this.#rateLimiter = createStartLimiter(maxPerSecond, deps.clock);
     // With a rate limit, a job is fetched only when it may be started.
-    const isLimited = maxPerSecond < UNLIMITED_PER_SECOND;
+    const isLimited = maxPerSecond < UNLIMITED_PER_SECOND || limits !== undefined;
     this.#prefetch = new Prefetch(isLimited ? 0 : concurrency, deps.clock.now());
     const jobs = { running: this.#running, prefetch: this.#prefetch, waiting: this.#waiting };
     this.#held = new HeldJobs({ ...deps, ...jobs, acknowledger: this.#acknowledger });

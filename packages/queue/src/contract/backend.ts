@@ -16,6 +16,9 @@ import {
   honoursPriorities,
   honoursRouting,
 } from './priorities-and-keys.ts';
+import { honoursLimitStore } from './limits.ts';
+import { honoursScheduleStore } from './schedules.ts';
+import { honoursWindows } from './windows.ts';
 
 /**
  * The guarantees of a backend to its queue: it adds each job once by (owner, epoch, sequence), only ever raises
@@ -44,5 +47,8 @@ export function honoursBackendContract(
   group('routing', () => honoursRouting(openUp, testFor('keys')));
   group('priorities', () => honoursPriorities(openUp, test, testFor('fairness')));
   group('outcomes', () => honoursOutcomes(openUp, testFor('outcomes')));
+  group('schedules', () => honoursScheduleStore(openUp, testFor('schedules')));
+  group('limits', () => honoursLimitStore(openUp, testFor('limits')));
+  group('windows', () => honoursWindows(openUp, testFor('debounce')));
   group('inspection', () => honoursInspection(openUp, testFor('keys')));
 }

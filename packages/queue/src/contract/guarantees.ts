@@ -11,6 +11,10 @@ import type { Queue } from '../queue.ts';
  * - `outcomes`: the store keeps the outcomes and the progress of jobs.
  * - `operations`: the store applies all operations, such as `pause`.
  * - `full-control`: the store cancels jobs that consumers hold, too, and reschedules those that wait.
+ * - `schedules`: the store keeps what processes share of their schedules.
+ * - `limits`: the store grants what consumers share.
+ * - `debounce`: the store merges jobs of one key that are enqueued within a window.
+ * - `expiry`: the store keeps until when a job is worth running.
  */
 export type StoreGuarantee =
   | 'deduplication'
@@ -19,7 +23,11 @@ export type StoreGuarantee =
   | 'fairness'
   | 'operations'
   | 'full-control'
-  | 'outcomes';
+  | 'outcomes'
+  | 'schedules'
+  | 'debounce'
+  | 'limits'
+  | 'expiry';
 
 /** Opens a queue for one test, with these options besides its own. */
 export type OpenContractQueue = (options?: Pick<QueueOptions, 'topics'>) => Promise<Queue>;

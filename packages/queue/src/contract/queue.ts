@@ -18,6 +18,9 @@ import {
   honoursWaitingJobs,
 } from './handling.ts';
 import { honoursProgress, honoursResults } from './results.ts';
+import { honoursLimits } from './limits.ts';
+import { honoursSchedules } from './schedules.ts';
+import { honoursDebounce, honoursExpiry } from './windows.ts';
 
 /** A queue whose server is up, and a function that closes both. */
 export interface OpenQueue {
@@ -54,6 +57,10 @@ export function honoursQueueContract(
   group('attempts', () => honoursAttempts(openUp, test, testFor('keys')));
   group('retries', () => honoursRetryDecisions(openUp, test));
   group('redriving', () => honoursRedrive(openUp, test));
+  group('schedules', () => honoursSchedules(openUp, testFor('schedules')));
+  group('limits', () => honoursLimits(openUp, testFor('limits')));
+  group('debounce', () => honoursDebounce(openUp, testFor('debounce')));
+  group('expiry', () => honoursExpiry(openUp, testFor('expiry')));
   group('waiting jobs', () => honoursWaitingJobs(openUp, test));
   group('results', () => honoursResults(openUp, testFor('outcomes')));
   group('progress', () => honoursProgress(openUp, testFor('outcomes')));

@@ -1,6 +1,6 @@
 import type { OperationOutcome } from './control.ts';
 
-/** The operations that travel with the jobs of their topic; their order is that of the journal's format. */
+/** The operations that travel with the jobs of their topic. */
 export const OPERATIONS = ['pause', 'resume', 'cancel', 'reschedule', 'promote'] as const;
 
 /** An operation that travels with the jobs of its topic. */

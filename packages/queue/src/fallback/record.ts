@@ -1,5 +1,4 @@
 import type { PublishedJob } from '../backend.ts';
-import { OPERATIONS } from '../control/operation.ts';
 
 /** A job as the journal stores it: the fields that `publish` needs, and the owner that numbered it. */
 export interface StoredJob extends PublishedJob {
@@ -12,37 +11,36 @@ export interface StoredJob extends PublishedJob {
 /**
  * Layout, big-endian:
  *
- *     0  version (5)      1  kind (see below)  2  topic bytes (u16)   4  id bytes (u16)
+ *     0  version (4, 5)   1  unique (0 or 1)   2  topic bytes (u16)   4  id bytes (u16)
  *     6  origin epoch (u32)                   10  sequence (u48)
  *    16  enqueued at, epoch ms (f64)          24  due at, epoch ms (f64)
  *    32  routing bytes (u8)                 33  bytes of the origin's nonce (u8)
- *    34  bytes of the attributes (u16)
- *    36  topic, id, routing, nonce, attributes, payload as UTF-8
+ *    34  topic, id, routing, nonce, payload as UTF-8
  *
- * The kind is 0 for a job, 1 for one whose id its caller chose, and 2 + n for the operation n.
- *
- * Version 1 had no `due at`, version 2 no routing, version 3 no nonce, version 4 neither attributes nor operations.
+ * Version 1 had no `due at`, version 2 no routing, version 3 no nonce. Version 5 is for operations, and for jobs that have
+ * more: before the payload, it has the bytes of these fields as JSON (u16), and the fields. Other jobs are written as
+ * version 4, which earlier releases read.
  */
-const VERSION = 5;
-const HEADER_BYTES = 36;
-const FIRST_OPERATION = 2;
+const VERSION = 4;
+const VERSION_WITH_MORE = 5;
+const HEADER_BYTES = 34;
 /** By version. */
 const HEADERS: ReadonlyMap<number, number> = new Map([
   [1, 24],
   [2, 32],
   [3, 33],
-  [4, 34],
   [VERSION, HEADER_BYTES],
+  [VERSION_WITH_MORE, HEADER_BYTES],
 ]);
 
 /** Encodes the jobs as records, in one block of memory. */
 export function encodeJobs(jobs: readonly StoredJob[]): Buffer[] {
   let mostBytes = 0;
-  for (const { topic, id, routing = '', originNonce = '', attributes = '', payload } of jobs) {
+  for (const job of jobs) {
+    const { topic, id, routing = '', originNonce = '', payload } = job;
     // Names are short: counting their bytes costs more than reserving the most they may take.
-    const nameBytes =
-      3 * (topic.length + id.length + attributes.length) + routing.length + originNonce.length;
-    mostBytes += HEADER_BYTES + nameBytes + Buffer.byteLength(payload);
+    const nameBytes = 3 * (topic.length + id.length) + routing.length + originNonce.length;
+    mostBytes += HEADER_BYTES + nameBytes + mostBytesOfMore(job) + Buffer.byteLength(payload);
   }
   const block = Buffer.allocUnsafeSlow(mostBytes);
   let start = 0;
@@ -60,12 +58,11 @@ function encodeInto(block: Buffer, start: number, job: StoredJob): number {
   const idAt = topicAt + block.write(job.topic, topicAt);
   const routingAt = idAt + block.write(job.id, idAt);
   const nonceAt = routingAt + (job.routing === undefined ? 0 : block.write(job.routing, routingAt));
-  const attributesAt =
+  const moreAt =
     nonceAt + (job.originNonce === undefined ? 0 : block.write(job.originNonce, nonceAt));
-  const payloadAt =
-    attributesAt + (job.attributes === undefined ? 0 : block.write(job.attributes, attributesAt));
-  block.writeUInt8(VERSION, start);
-  block.writeUInt8(kindOf(job), start + 1);
+  const payloadAt = hasMore(job) ? writeMore(block, moreAt, job) : moreAt;
+  block.writeUInt8(hasMore(job) ? VERSION_WITH_MORE : VERSION, start);
+  block.writeUInt8(job.unique ? 1 : 0, start + 1);
   block.writeUInt16BE(idAt - topicAt, start + 2);
   block.writeUInt16BE(routingAt - idAt, start + 4);
   block.writeUInt32BE(job.originEpoch, start + 6);
@@ -73,8 +70,7 @@ function encodeInto(block: Buffer, start: number, job: StoredJob): number {
   block.writeDoubleBE(job.enqueuedAtMs, start + 16);
   block.writeDoubleBE(job.dueAtMs, start + 24);
   block.writeUInt8(nonceAt - routingAt, start + 32);
-  block.writeUInt8(attributesAt - nonceAt, start + 33);
-  block.writeUInt16BE(payloadAt - attributesAt, start + 34);
+  block.writeUInt8(moreAt - nonceAt, start + 33);
   return payloadAt + block.write(job.payload, payloadAt);
 }
 
@@ -85,20 +81,17 @@ export function decodeJob(bytes: Uint8Array): StoredJob {
   const headerBytes = HEADERS.get(version);
   if (headerBytes === undefined) {
     throw new RangeError(
-      `a journal record has version ${version}, this release reads ${VERSION}: drain the journal with the ` +
+      `a journal record has version ${version}, this release reads ${VERSION_WITH_MORE}: drain the journal with the ` +
         'release that wrote it',
     );
   }
   const topicEnd = headerBytes + record.readUInt16BE(2);
   const idEnd = topicEnd + record.readUInt16BE(4);
   const routingEnd = idEnd + (version >= 3 ? record.readUInt8(32) : 0);
-  const nonceEnd = routingEnd + (version >= 4 ? record.readUInt8(33) : 0);
-  const attributesEnd = nonceEnd + (version === VERSION ? record.readUInt16BE(34) : 0);
-  const kind = record.readUInt8(1);
-  const operation = OPERATIONS[kind - FIRST_OPERATION];
+  const nonceEnd = routingEnd + (version >= VERSION ? record.readUInt8(33) : 0);
+  const more = version === VERSION_WITH_MORE ? readMore(record, nonceEnd) : undefined;
   return {
-    unique: kind === 1,
-    ...(operation !== undefined && { operation }),
+    unique: record.readUInt8(1) === 1,
     originEpoch: record.readUInt32BE(6),
     sequence: record.readUIntBE(10, 6),
     enqueuedAtMs: record.readDoubleBE(16),
@@ -107,14 +100,43 @@ export function decodeJob(bytes: Uint8Array): StoredJob {
     id: record.toString('utf8', topicEnd, idEnd),
     ...(routingEnd > idEnd && { routing: record.toString('latin1', idEnd, routingEnd) }),
     ...(nonceEnd > routingEnd && { originNonce: record.toString('latin1', routingEnd, nonceEnd) }),
-    ...(attributesEnd > nonceEnd && {
-      attributes: record.toString('utf8', nonceEnd, attributesEnd),
-    }),
-    payload: record.toString('utf8', attributesEnd),
+    ...more?.fields,
+    payload: record.toString('utf8', more?.end ?? nonceEnd),
   };
 }
 
-function kindOf({ unique, operation }: StoredJob): number {
-  if (operation !== undefined) return FIRST_OPERATION + OPERATIONS.indexOf(operation);
-  return unique ? 1 : 0;
+/** The fields that few jobs have. */
+type MoreFields = Pick<StoredJob, 'attributes' | 'operation' | 'expiresInMs' | 'debounce'>;
+
+function hasMore({ attributes, operation, expiresInMs, debounce }: StoredJob): boolean {
+  return (
+    attributes !== undefined ||
+    operation !== undefined ||
+    expiresInMs !== undefined ||
+    debounce !== undefined
+  );
+}
+
+function moreOf({ attributes, operation, expiresInMs, debounce }: StoredJob): string {
+  const fields: MoreFields = { attributes, operation, expiresInMs, debounce };
+  return JSON.stringify(fields);
+}
+
+function mostBytesOfMore(job: StoredJob): number {
+  return hasMore(job) ? 2 + Buffer.byteLength(moreOf(job)) : 0;
+}
+
+/** Returns the end. */
+function writeMore(block: Buffer, at: number, job: StoredJob): number {
+  const bytes = block.write(moreOf(job), at + 2);
+  return block.writeUInt16BE(bytes, at) + bytes;
+}
+
+function readMore(
+  record: Buffer,
+  at: number,
+): { readonly fields: MoreFields; readonly end: number } {
+  const end = at + 2 + record.readUInt16BE(at);
+  const fields: MoreFields = JSON.parse(record.toString('utf8', at + 2, end));
+  return { fields, end };
 }

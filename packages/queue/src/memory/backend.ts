@@ -22,6 +22,9 @@ import type {
 import { OPERATIONS } from '../control/operation.ts';
 import { BackendError } from '../errors.ts';
 import { MemoryOutcomes } from './outcomes.ts';
+import type { LimitStore } from '../limits/limit-store.ts';
+import { MemoryLimitStore } from '../limits/memory-limit-store.ts';
+import { MemoryScheduleStore, type ScheduleStore } from '../schedules/schedule-store.ts';
 import { StoredTopic } from './stored-topic.ts';
 
 /** Options of `createMemoryBackend`. */
@@ -56,6 +59,9 @@ class MemoryBackend implements QueueBackend {
   readonly kind = 'memory';
   readonly outcomes: MemoryOutcomes;
   readonly operations = OPERATIONS;
+  readonly debounces = true;
+  readonly schedules: ScheduleStore;
+  readonly limits: LimitStore;
   readonly #options: Required<MemoryBackendOptions>;
   readonly #topics = new Map<string, StoredTopic>();
   /** Wakes consumers that wait for jobs. */
@@ -66,6 +72,8 @@ class MemoryBackend implements QueueBackend {
   constructor(options: Required<MemoryBackendOptions>) {
     this.#options = options;
     this.outcomes = new MemoryOutcomes(options.clock, () => this.#assertOpen());
+    this.limits = new MemoryLimitStore(() => options.clock.now());
+    this.schedules = new MemoryScheduleStore(() => options.clock.epochMs());
   }
 
   open(listener: ConnectionListener): void {
@@ -168,7 +176,9 @@ class MemoryBackend implements QueueBackend {
     const isChosen = ({ id }: DeadLetter): boolean => ids.length === 0 || ids.includes(id);
     const chosen = new Set(topic.dead.filter(isChosen).slice(0, limit));
     topic.dead = topic.dead.filter((letter) => !chosen.has(letter));
-    for (const { reason, stack: _stack, history, deliveries: _, ...job } of chosen) {
+    // Whoever redrives a job wants it to run, whatever its age.
+    for (const letter of chosen) {
+      const { reason, stack: _s, history, deliveries: _d, expiresInMs: _e, ...job } = letter;
       this.outcomes.forget(name, job.id);
       topic.append({ ...job, sequence: 0, unique: false, dueAtMs: 0 }, [...history, reason]);
     }

@@ -12,6 +12,7 @@ import type { OperationOutcome } from '../control/control.ts';
 import { BackendError } from '../errors.ts';
 import { applyOperation } from './operations.ts';
 import { jobOptionsOf } from '../producer/job-options.ts';
+import { DebounceWindows } from './debounce-windows.ts';
 import { WeightedRoundRobin, subqueueOf, isPartition, selectNext } from '../producer/scheduling.ts';
 
 /** A job in memory, with its owner. */
@@ -57,6 +58,7 @@ export class StoredTopic {
   /** By origin. */
   readonly #marks = new Map<string, HighWaterMark>();
   readonly #ids = new Set<string>();
+  readonly #windows = new DebounceWindows();
   readonly #roundRobin = new WeightedRoundRobin();
   hasConsumer = false;
   /** No job is delivered. */
@@ -267,6 +269,9 @@ export class StoredTopic {
 
   #add(job: PublishedJob, nowMs: number): boolean {
     if (job.unique && this.#ids.has(job.id)) return false;
+    const former = this.#windows.enter(job);
+    if (former === 'dropped') return false;
+    if (former !== undefined) this.delayed = this.delayed.filter((one) => one.job !== former);
     if (job.unique) this.#ids.add(job.id);
     const { delayMs } = job;
     if (delayMs === undefined) this.append(job);
@@ -306,7 +311,7 @@ function deliver(entry: Entry, owner: string, leasedUntilMs: number): Delivery {
   entry.owner = owner;
   entry.leasedUntilMs = leasedUntilMs;
   const { handle, deliveries, history, crashes } = entry;
-  const { id, payload, enqueuedAtMs, routing, attributes } = entry.job;
+  const { id, payload, enqueuedAtMs, routing, attributes, expiresInMs } = entry.job;
   return {
     handle,
     id,
@@ -315,6 +320,7 @@ function deliver(entry: Entry, owner: string, leasedUntilMs: number): Delivery {
     deliveries,
     ...(routing !== undefined && { routing }),
     ...(attributes !== undefined && { attributes }),
+    ...(expiresInMs !== undefined && { expiresInMs }),
     ...(history && { history }),
     ...(crashes > 0 && { crashes }),
   };

@@ -15,6 +15,7 @@ import type {
 import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '../options.ts';
 import { OPERATIONS, isOnJob } from '../control/operation.ts';
 import { BackendError } from '../errors.ts';
+import { encodeWindows } from './scripts/debounce-script.ts';
 import { encodeBatch } from './scripts/batch-encoding.ts';
 import { countScript } from './scripts/inspect-scripts.ts';
 import { listDeadLetters, listJobs, redriveDeadLetters } from './administration.ts';
@@ -30,9 +31,13 @@ import { EvictionWatch } from './eviction.ts';
 import { RedisOutcomes } from './outcomes.ts';
 import { identityOf } from './identity.ts';
 import { findJob, publishOperations, removeStep } from './operations.ts';
+import type { LimitStore } from '../limits/limit-store.ts';
+import type { ScheduleStore } from '../schedules/schedule-store.ts';
 import { resolversFor } from './resolver/create-resolver.ts';
 import { runScript } from './scripts/script.ts';
 import { forgetScript, publishScript } from './scripts/topic-scripts.ts';
+import { RedisLimitStore } from './shared/limit-store.ts';
+import { RedisScheduleStore } from './shared/schedule-store.ts';
 import { findTooLarge } from './size-limit.ts';
 import { RedisSubscription } from './subscription/subscription.ts';
 
@@ -58,6 +63,9 @@ class RedisBackend implements QueueBackend {
   readonly kind = 'redis';
   readonly outcomes: RedisOutcomes;
   readonly operations = OPERATIONS;
+  readonly debounces = true;
+  readonly schedules: ScheduleStore;
+  readonly limits: LimitStore;
   readonly #connections: Connections;
   readonly #tuning: ResolvedQueueTuning;
   readonly #eviction: EvictionWatch;
@@ -69,6 +77,8 @@ class RedisBackend implements QueueBackend {
   constructor(connections: Connections, tuning: ResolvedQueueTuning, identity: string) {
     this.identity = identity;
     this.#connections = connections;
+    this.limits = new RedisLimitStore(connections, tuning.prefix);
+    this.schedules = new RedisScheduleStore(connections, tuning.prefix);
     this.#tuning = tuning;
     this.outcomes = new RedisOutcomes(connections, tuning);
     this.#eviction = new EvictionWatch(tuning.clock, (policy) =>
@@ -127,12 +137,14 @@ class RedisBackend implements QueueBackend {
     const maxJobs = publication.maxJobs ?? 0;
     const isRouted = publication.jobs.some(({ routing }) => routing !== undefined);
     const partitions = isRouted ? (publication.partitions ?? 0) : -1;
-    const batch = encodeBatch(publication.jobs, ({ unique, id }) =>
-      unique ? keys.push(topic.id(id)) : 0,
-    );
+    const batch = encodeBatch(publication.jobs, ({ unique, id, debounce }) => {
+      if (debounce !== undefined) return keys.push(topic.window(debounce.key));
+      return unique ? keys.push(topic.id(id)) : 0;
+    });
+    const windows = encodeWindows(publication.jobs, jobIdTtlMs);
     const connection = this.#connections.forTopic(publication.topic);
     const ttlMs = this.#markTtlMs(publication, [mark, topic.mark(producer)], connection);
-    const args = [...marks, ttlMs, jobIdTtlMs, maxJobs, partitions, batch, ownerNonce];
+    const args = [...marks, ttlMs, jobIdTtlMs, maxJobs, partitions, batch, ownerNonce, windows];
     const reply = await connection.call((client) => runScript(client, publishScript, keys, args));
     if (publication.jobs.length > 0) await this.#waitForReplicas(connection);
     return parseReceipt(reply);

@@ -17,6 +17,12 @@ export interface TopicKeys {
   progress(jobId: string): string;
   /** The stream that tells of which jobs there is a new outcome or progress. */
   readonly news: string;
+  /** The last job of a debounced key. */
+  window(key: string): string;
+  /** What the limit of the topic has granted, or that of a key by its hash; '' for the topic. */
+  limit(key: string): string;
+  /** What processes share of a schedule. */
+  schedule(name: string): string;
 }
 
 export function topicKeys(prefix: string, topic: string): TopicKeys {
@@ -31,5 +37,8 @@ export function topicKeys(prefix: string, topic: string): TopicKeys {
     settled: (jobId) => `${base}:settled:${jobId}`,
     progress: (jobId) => `${base}:progress:${jobId}`,
     news: `${base}:news`,
+    window: (key) => `${base}:window:${key}`,
+    limit: (key) => `${base}:limit:${key}`,
+    schedule: (name) => `${base}:schedule:${name}`,
   };
 }

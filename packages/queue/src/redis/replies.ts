@@ -177,36 +177,42 @@ export function memberOf(job: Delivery): string {
   return [id, timeAndRouting(job), '', deliveries, JSON.stringify(history), payload].join('\n');
 }
 
-/** The value of the field `at`: when the job was enqueued, its routing and its attributes; or the operation. */
+/**
+ * The value of the field `at`: when the job was enqueued, and after a `~` for how long it is worth running, its routing
+ * and its attributes; or the operation.
+ */
 export function timeAndRouting({
   enqueuedAtMs,
   routing,
   attributes,
   operation,
+  expiresInMs,
 }: {
   enqueuedAtMs: number;
   routing?: string | undefined;
   attributes?: string | undefined;
   operation?: string | undefined;
+  expiresInMs?: number | undefined;
 }): string | number {
   if (operation !== undefined) return `${enqueuedAtMs} !${operation}`;
-  if (attributes !== undefined) return `${enqueuedAtMs} ${routing ?? NO_ROUTING} ${attributes}`;
-  return routing === undefined ? enqueuedAtMs : `${enqueuedAtMs} ${routing}`;
+  const time = expiresInMs === undefined ? enqueuedAtMs : `${enqueuedAtMs}~${expiresInMs}`;
+  if (attributes !== undefined) return `${time} ${routing ?? NO_ROUTING} ${attributes}`;
+  return routing === undefined ? time : `${time} ${routing}`;
 }
 
 /** Stands for the routing of a job that has attributes only. */
 const NO_ROUTING = '-';
 
-function parseTimeAndRouting(value = '0'): {
-  enqueuedAtMs: number;
-  routing?: string;
-  attributes?: string;
-} {
-  const [time, routing = NO_ROUTING, attributes] = value.split(' ');
+function parseTimeAndRouting(
+  value = '0',
+): Pick<Delivery, 'enqueuedAtMs' | 'routing' | 'attributes' | 'expiresInMs'> {
+  const [times = '', routing = NO_ROUTING, attributes] = value.split(' ');
+  const [time, expiry] = times.split('~');
   return {
     enqueuedAtMs: Number(time),
     ...(routing !== NO_ROUTING && { routing }),
     ...(attributes !== undefined && { attributes }),
+    ...(expiry !== undefined && { expiresInMs: Number(expiry) }),
   };
 }
 

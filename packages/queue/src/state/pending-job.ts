@@ -3,6 +3,7 @@ import type { StoredJob } from '../fallback/record.ts';
 import type { OperationOutcome } from '../control/control.ts';
 import type { OperationKind } from '../control/operation.ts';
 import type { Accepted, Acceptor } from '../queue.ts';
+import type { Debounce } from '../windows/debounce.ts';
 
 /** The arguments of an `enqueue` call, validated and serialized. */
 export interface Submission {
@@ -21,6 +22,8 @@ export interface Submission {
   readonly attributes?: string | undefined;
   /** It is no job, but an operation on the topic. */
   readonly operation?: OperationKind | undefined;
+  readonly expiresInMs?: number | undefined;
+  readonly debounce?: Debounce | undefined;
 }
 
 /** The answer to an operation, which is accepted as a job is. */

@@ -2,6 +2,7 @@ import type { EventKinds } from '@holdfast/foundation';
 import type { ErrorClass } from '../backend.ts';
 import type { OperationOutcome } from '../control/control.ts';
 import type { OperationKind } from '../control/operation.ts';
+import type { Acceptor } from './accepted.ts';
 import type { QueueState } from './queue-state.ts';
 
 /** The events of `on()` and of the channels `holdfast:queue:<kind>`. Times are the clock's `now()`. */
@@ -58,6 +59,22 @@ export interface QueueEvents {
   redelivered: { topic: string; id: string; atMs: number };
   /** A job was taken over from a dead consumer, or its lost delivery was repeated. */
   recovered: { topic: string; id: string; attempt: number; atMs: number };
+  /** A job was older than its `expiresInMs` when it would have been started, and was dropped. */
+  expired: { topic: string; id: string; enqueuedAtMs: number; expiresInMs: number; atMs: number };
+  /** A schedule has enqueued the job of a tick; `duplicate`: another process had done so before. */
+  ticked: {
+    name: string;
+    topic: string;
+    tickMs: number;
+    id: string;
+    accepted: Acceptor;
+    duplicate?: true;
+    atMs: number;
+  };
+  /** Neither Redis nor the fallback has accepted the job of a tick: it is tried again, until it is missed. */
+  'tick-refused': { name: string; topic: string; tickMs: number; error: string; atMs: number };
+  /** No process had issued these ticks in time; `issued` of them were made up for. At most 1 000 are counted. */
+  'ticks-missed': { name: string; topic: string; missed: number; issued: number; atMs: number };
   /** Redis refuses what a consumer needs: it handles nothing until `consumer-resumed`. */
   'consumer-stalled': { topic: string; errorClass: ErrorClass; error: string; atMs: number };
   'consumer-resumed': { topic: string; atMs: number };
@@ -93,6 +110,10 @@ export const queueEventKinds: EventKinds<QueueEvents> = {
   poisoned: true,
   redelivered: true,
   recovered: true,
+  expired: true,
+  ticked: true,
+  'tick-refused': true,
+  'ticks-missed': true,
   'consumer-stalled': true,
   'consumer-resumed': true,
   'operation-applied': true,

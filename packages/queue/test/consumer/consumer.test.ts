@@ -269,6 +269,7 @@ const MISFITS: Record<keyof ProcessOptions | 'ledger' | 'retries', unknown> = {
   retryDelayMs: 0,
   retry: 'never',
   timeoutMs: 0,
+  limits: {},
   leaseMs: 299,
   maxRememberedJobs: -1,
   keepResults: false,

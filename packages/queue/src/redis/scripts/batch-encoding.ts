@@ -14,8 +14,8 @@ export const JOB_LAYOUT = '<ddI2I2c0I2c0I4c0';
 const NO_DELAY = Infinity;
 
 const FIXED_BYTES = 26;
-/** The longest time and routing. */
-const MAX_DIGITS = 36;
+/** The longest time, expiry and routing. */
+const MAX_DIGITS = 52;
 
 /**
  * Encodes a batch as one argument of a script, which is cheaper for both sides than several arguments per job.

@@ -1,5 +1,6 @@
 import { JOB_LAYOUT } from './batch-encoding.ts';
 import { operationsLua } from './control-scripts.ts';
+import { debounceLua } from './debounce-script.ts';
 import { routingLua } from './routing-script.ts';
 import { type LuaScript, MAX_STEP_BYTES, script } from './script.ts';
 
@@ -20,10 +21,11 @@ const DEAD_CONSUMER_MS = 600_000;
  * nonces have one key for both.
  *
  *   KEYS  1 stream   2 mark of the origin   3 delayed   4 mark of the producer
- *         5.. one per job whose caller chose the id
+ *         5.. one per job whose caller chose the id, or that is merged by a key
  *   ARGV  1 owner epoch   2 origin epoch   3 floor   4 previous   5 TTL of the marks in ms or 0   6 TTL of ids in ms
  *         7 `maxJobs` of the topic or 0   8 partitions or 0; -1 when no job has a routing
  *         9 the jobs, encoded by `encodeBatch`   10 nonce of the owner, or ''
+ *         11 the windows of jobs that are merged, encoded by `encodeWindows`, or ''
  *   Returns { sequence of the mark before, jobs skipped as resent, jobs refused, poison, outcomes, ids skipped as known
  *   ... },
  *   or { sequence of the mark before, -1 } without any write when the mark is below `previous`.
@@ -38,6 +40,7 @@ const DEAD_CONSUMER_MS = 600_000;
 export const publishScript: LuaScript = script(`
 ${routingLua}
 ${operationsLua}
+${debounceLua}
 local owned = redis.call('HMGET', KEYS[4], 'owner', 'nonce')
 local mark = redis.call('HMGET', KEYS[2], 'epoch', 'sequence')
 local owner, nonce = tonumber(owned[1]) or 0, owned[2] or ''
@@ -94,7 +97,10 @@ while at <= #batch do
     sequence, added = mine, added + 1
   else
     local reply
-    local isKnown = key > 0 and not redis.call('SET', KEYS[key], 1, 'NX', 'PX', ARGV[6])
+    local isKnown, former
+    local debounce = debounces[string.format('%.0f', mine)]
+    if debounce then isKnown, former = windowOf(KEYS[key], debounce, enqueued)
+    else isKnown = key > 0 and not redis.call('SET', KEYS[key], 1, 'NX', 'PX', ARGV[6]) end
     if isKnown then
       known[#known + 1] = id
     elseif delay < math.huge then
@@ -111,11 +117,15 @@ while at <= #batch do
     end
     if type(reply) == 'table' and reply.err then
       local code = string.match(reply.err, '^%u+')
-      if key > 0 then redis.call('DEL', KEYS[key]) end
+      if key > 0 and not debounce then redis.call('DEL', KEYS[key]) end
       -- Any other code concerns the server; it occurs before the first write only.
       if added == 0 and code ~= 'WRONGTYPE' and code ~= 'ERR' then return reply end
       poison = {mine, reply.err}
       break
+    end
+    if not isKnown and debounce then
+      beginWindow(KEYS[key], debounce, enqueued, id .. '\\n' .. enqueued .. '\\n' .. payload)
+      if former then room = room + redis.call('ZREM', KEYS[3], former) end
     end
     if not isKnown then room, added = room - 1, added + 1 end
     sequence = mine
@@ -158,6 +168,8 @@ while from ~= '' and redriven < limit and read < ${MAX_STEP_ENTRIES} and bytes <
     if #ARGV == 3 or wanted[of.id] then
       local history = cjson.decode(of.history or '[]')
       history[#history + 1] = of.reason
+      -- Whoever redrives a job wants it to run, whatever its age.
+      of.at = string.gsub(of.at, '~%d+', '')
       redis.call('XADD', streamOf(KEYS[1], of.at), '*', 'id', of.id, 'at', of.at, 'payload', of.payload, 'history', cjson.encode(history))
       redis.call('XDEL', KEYS[2], entry[1])
       redis.call('DEL', KEYS[3] .. of.id, KEYS[4] .. of.id)

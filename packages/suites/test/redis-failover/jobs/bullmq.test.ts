@@ -14,6 +14,7 @@ import { waitUntil } from '../../../src/wait-until.ts';
 const HOUR_MS = 3_600_000;
 
 /** BullMQ has no sequence marks and no keys, requeues stalled jobs itself, has strict priorities; its outcomes are its own. */
+/** BullMQ has no sequence marks, no keys and no windows, requeues stalled jobs itself, and has strict priorities. */
 const without: readonly StoreGuarantee[] = [
   'deduplication',
   'keys',
@@ -21,6 +22,7 @@ const without: readonly StoreGuarantee[] = [
   'fairness',
   'full-control',
   'outcomes',
+  'debounce',
 ];
 
 const silent = {
