@@ -15,11 +15,11 @@ test('Prometheus reads all of it when it scrapes, and nothing after the metrics 
   const check = (): never => {
     throw new Error('down');
   };
-  await using health = createHealth({ clock, components: { db: { group: 'databases', check } } });
+  const health = createHealth({ clock, components: { db: { group: 'databases', check } } });
   const store = new FakeRateServer(clock).connect();
-  await using limiter = createDistributedRateLimiter({ clock, store, limit: 10 });
-  await using degradation = createGracefulDegradation({ clock, features: { search: {} } });
-  await using shedder = createLoadShedder({ clock });
+  const limiter = createDistributedRateLimiter({ clock, store, limit: 10 });
+  const degradation = createGracefulDegradation({ clock, features: { search: {} } });
+  const shedder = createLoadShedder({ clock });
   const registry = new Registry();
   const unregister = registerOperationsMetrics({
     registry,
@@ -40,4 +40,5 @@ test('Prometheus reads all of it when it scrapes, and nothing after the metrics 
   expect(text).toMatch(/^app_shedding_limit\{shedder="api"\} 20$/m);
   unregister();
   expect(await registry.metrics()).not.toContain('app_');
+  for (const part of [health, limiter, degradation, shedder]) part.close();
 });
