@@ -101,7 +101,7 @@ const outages: Readonly<Record<string, (redis: ServerHandle, fleet: Fleet) => Pr
   },
 };
 
-for (const [fault, strike] of Object.entries(outages)) {
+for (const [fault, inject] of Object.entries(outages)) {
   scenario(
     {
       promise: `${INSTANCES} instances never admit more than the limit and one burst: Redis ${fault}`,
@@ -113,7 +113,7 @@ for (const [fault, strike] of Object.entries(outages)) {
       const asking = fleet.ask();
       await waitUntil(() => fleet.joined === INSTANCES);
       await fleet.admits(LIMIT);
-      await strike(stage.redis, fleet);
+      await inject(stage.redis, fleet);
       await waitUntil(() => fleet.joined === INSTANCES);
       await fleet.admits(LIMIT);
       const most = fleet.mostInWindow();
