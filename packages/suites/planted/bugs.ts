@@ -21,6 +21,7 @@ import { networkRoutesBugs } from './network/routes.ts';
 import { networkDialingBugs } from './network/dialing.ts';
 import { networkFetchBugs } from './network/fetch.ts';
 import { networkLimitsBugs } from './network/limits.ts';
+import { operationsServiceBugs } from './operations/service.ts';
 import { protocolsBugs } from './breaking/protocols.ts';
 import { queueConsumerBugs } from './queue-consumers.ts';
 import { queueBugs } from './queue.ts';
@@ -52,6 +53,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...networkDialingBugs,
   ...networkFetchBugs,
   ...networkLimitsBugs,
+  ...operationsServiceBugs,
   ...protocolsBugs,
   ...queueBugs,
   ...queueConsumerBugs,

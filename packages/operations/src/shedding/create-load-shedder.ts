@@ -187,7 +187,10 @@ class ClassedShedder implements LoadShedder {
     const { limit, activeCount } = this.#limit.getStats();
     // One may always run: a share of a small limit is not nothing.
     const permitted = Math.max(1, Math.floor(limit * this.#options.shares[priority]));
-    return activeCount < permitted ? this.#limit.tryAcquire() : undefined;
+    // Without any latency there is no gradient, and the limit is no number.
+    return Number.isNaN(permitted) || activeCount < permitted
+      ? this.#limit.tryAcquire()
+      : undefined;
   }
 
   #wait(priority: PriorityClass, signal: AbortSignal | undefined): Promise<AdaptivePermit> {

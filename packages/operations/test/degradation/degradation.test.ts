@@ -4,6 +4,7 @@ import { createFakeClock } from '@holdfast/foundation/testing';
 import {
   type Feature,
   FeatureCycleError,
+  type FeatureState,
   UnknownFeatureError,
   createGracefulDegradation,
 } from '@holdfast/operations';
@@ -87,8 +88,14 @@ describe('the graph', () => {
       }
       const expected = (name: string): 'on' | 'degraded' | 'off' => {
         const { needs, prefers } = features[name] ?? { needs: [], prefers: [] };
-        const soft = prefers.map((each) => (expected(each) === 'on' ? 'on' : 'degraded'));
-        const all = [own.get(name) ?? 'on', ...needs.map((each) => expected(each)), ...soft];
+        const soft = prefers.map((each): FeatureState =>
+          expected(each) === 'on' ? 'on' : 'degraded',
+        );
+        const all: FeatureState[] = [
+          own.get(name) ?? 'on',
+          ...needs.map((each) => expected(each)),
+          ...soft,
+        ];
         return all.reduce((worst, each) => (worse[each] > worse[worst] ? each : worst));
       };
       for (const name of names) expect(degradation.report(name).effective).toBe(expected(name));

@@ -71,7 +71,11 @@ describe('with a store', () => {
 
   test('a rise of the load gives nothing back that was spent', async () => {
     let load = 0;
-    const { clock, allowed } = limiterOf({ load: () => load, floor: 0.1 });
+    const { clock, allowed } = limiterOf({
+      load: () => load,
+      floor: 0.1,
+      peak: { limit: 60, windowMs: 1 },
+    });
     await clock.advance(SETTLED_MS + 10_000);
     expect(await allowed(30)).toBe(10);
     load = 0.9;

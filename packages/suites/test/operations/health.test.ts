@@ -91,8 +91,8 @@ describe('a blocked main thread', () => {
       promise: 'probes are answered while the main thread computes, and tell where it is',
       fault: `a loop of ${BLOCK_MS} ms in the main thread`,
     },
-    async () => {
-      await using service = await Service.start();
+    async (use) => {
+      const service = use(await Service.start());
       const pace = watchPace();
       const stall = service.block({ kind: 'compute', forMs: BLOCK_MS });
       const probes = await probesUntil(service.port, stall, '/readyz');
@@ -122,8 +122,8 @@ describe('a blocked main thread', () => {
         'a main thread in native code is told as such, and liveness fails only after deadAfterMs',
       fault: 'execFileSync of a program that sleeps for 3 s',
     },
-    async () => {
-      await using service = await Service.start();
+    async (use) => {
+      const service = use(await Service.start());
       const stall = service.block({ kind: 'wait', forMs: 3_000 });
       const probes = await probesUntil(service.port, stall, '/livez');
       const { stack } = await stall;
@@ -145,26 +145,28 @@ describe('real servers', () => {
         'a thousand parallel probes cost at most one check per interval, also while it hangs',
       fault: 'Postgres frozen',
     },
-    async () => {
-      await using stage = await openStage({ postgres: true });
-      await using database = createDatabase({ hosts: [stage.postgres.primary.url], max: 2 });
+    async (use) => {
+      const stage = use(await openStage({ postgres: true }));
+      const database = use(createDatabase({ hosts: [stage.postgres.primary.url], max: 2 }));
       let checks = 0;
-      await using health = createHealth({
-        intervalMs: INTERVAL_MS,
-        timeoutMs: 150,
-        jitter: 0,
-        components: {
-          postgres: {
-            group: 'databases',
-            check: async (signal) => {
-              checks += 1;
-              await database.query('select 1', [], { signal });
+      const health = use(
+        createHealth({
+          intervalMs: INTERVAL_MS,
+          timeoutMs: 150,
+          jitter: 0,
+          components: {
+            postgres: {
+              group: 'databases',
+              check: async (signal) => {
+                checks += 1;
+                await database.query('select 1', [], { signal });
+              },
             },
           },
-        },
-      });
+        }),
+      );
       await waitUntil(() => health.isReady);
-      await using server = await serveHealth(health, { port: 0, host: '127.0.0.1' });
+      const server = use(await serveHealth(health, { port: 0, host: '127.0.0.1' }));
       const storm = async (): Promise<void> => {
         const before = checks;
         const beganMs = systemClock.now();
@@ -190,16 +192,20 @@ describe('real servers', () => {
       promise: 'a queue whose Redis dies degrades the service and does not make it unready',
       fault: 'Redis killed, started again',
     },
-    async () => {
-      await using stage = await openStage({ redis: true });
-      await using queue = createQueueAdapter({
-        redis: { url: stage.redis.url },
-        fallback: 'memory',
-      });
-      await using health = createHealth({
-        intervalMs: INTERVAL_MS,
-        components: { jobs: { group: 'queues', check: checkOf(queue) } },
-      });
+    async (use) => {
+      const stage = use(await openStage({ redis: true }));
+      const queue = use(
+        createQueueAdapter({
+          redis: { url: stage.redis.url },
+          fallback: 'memory',
+        }),
+      );
+      const health = use(
+        createHealth({
+          intervalMs: INTERVAL_MS,
+          components: { jobs: { group: 'queues', check: checkOf(queue) } },
+        }),
+      );
       await waitUntil(() => health.report().status === 'pass');
       await stage.redis.kill();
       await queue.enqueue('emails', { to: 'a@example.org' });

@@ -101,19 +101,19 @@ const outages: Readonly<Record<string, (redis: ServerHandle, fleet: Fleet) => Pr
   },
 };
 
-for (const [fault, strike] of Object.entries(outages)) {
+for (const [fault, inject] of Object.entries(outages)) {
   scenario(
     {
       promise: `${INSTANCES} instances never admit more than the limit and one burst: Redis ${fault}`,
       fault: `Redis ${fault}, while far more is asked for than is allowed`,
     },
-    async () => {
-      await using stage = await openStage({ redis: true });
-      await using fleet = new Fleet(stage.redis);
+    async (use) => {
+      const stage = use(await openStage({ redis: true }));
+      const fleet = use(new Fleet(stage.redis));
       const asking = fleet.ask();
       await waitUntil(() => fleet.joined === INSTANCES);
       await fleet.admits(LIMIT);
-      await strike(stage.redis, fleet);
+      await inject(stage.redis, fleet);
       await waitUntil(() => fleet.joined === INSTANCES);
       await fleet.admits(LIMIT);
       const most = fleet.mostInWindow();
@@ -136,9 +136,9 @@ scenario(
     promise: 'a frozen store adds nothing to a call once it is known',
     fault: 'Redis frozen',
   },
-  async () => {
-    await using stage = await openStage({ redis: true });
-    await using fleet = new Fleet(stage.redis);
+  async (use) => {
+    const stage = use(await openStage({ redis: true }));
+    const fleet = use(new Fleet(stage.redis));
     await waitUntil(() => fleet.joined === INSTANCES);
     await stage.redis.freeze();
     const [limiter] = fleet.limiters;
@@ -163,8 +163,8 @@ scenario(
     promise: 'Redis holds burst and peak together by its own clock, and keeps no key for good',
     fault: 'none',
   },
-  async () => {
-    await using stage = await openStage({ redis: true });
+  async (use) => {
+    const stage = use(await openStage({ redis: true }));
     const client = new Redis(stage.redis.url);
     const store = redisRateStore({ client, namespace: 'exact' });
     await waitUntil(() => client.status === 'ready');
