@@ -3,7 +3,7 @@ export type {
   Durable,
   DurableRunner,
   InputOf,
-  RunContext,
+  DurableContext,
   RunFunction,
   RunFunctions,
   RunState,
