@@ -20,6 +20,7 @@ import { networkRoutesBugs } from './network/routes.ts';
 import { networkDialingBugs } from './network/dialing.ts';
 import { networkFetchBugs } from './network/fetch.ts';
 import { networkLimitsBugs } from './network/limits.ts';
+import { operationsRecoveryBugs } from './operations/recovery.ts';
 import { protocolsBugs } from './breaking/protocols.ts';
 import { queueConsumerBugs } from './queue-consumers.ts';
 import { queueBugs } from './queue.ts';
@@ -50,6 +51,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...networkDialingBugs,
   ...networkFetchBugs,
   ...networkLimitsBugs,
+  ...operationsRecoveryBugs,
   ...protocolsBugs,
   ...queueBugs,
   ...queueConsumerBugs,

@@ -263,3 +263,15 @@ test('pruning removes what no rule keeps, and what was never complete, from ever
   const keys = await place.list('', AbortSignal.timeout(5_000));
   expect(keys.filter((key) => key.startsWith('2020'))).toEqual([]);
 });
+
+test('a copy of the whole server is restored with all that Postgres starts from', async () => {
+  const { place } = await fixture.disk();
+  const { databaseUrl } = fixture;
+  await backupsTo([place], { databaseUrl, wholeServer: true, pieceBytes: 4_000_000 }).backup();
+  const verified = await verify([place]);
+  const serverDirectory = join(await fixture.directory(), 'server');
+  await verified.restore({ serverDirectory });
+  const names = await readdir(serverDirectory);
+  expect(names).toEqual(expect.arrayContaining(['PG_VERSION', 'backup_label', 'backup_manifest']));
+  expect((await readdir(join(serverDirectory, 'pg_wal'))).length).toBeGreaterThan(0);
+});
