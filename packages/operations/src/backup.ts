@@ -18,7 +18,7 @@ export {
 export { type DiskPlaceOptions, diskPlace } from './backup/places/disk-place.ts';
 export type { BackupPlace } from './backup/places/place.ts';
 export {
-  type SupabaseBucket,
+  type BackupBucket,
   type SupabasePlaceOptions,
   supabasePlace,
 } from './backup/places/supabase-place.ts';

@@ -186,7 +186,7 @@ export type {
   Durable,
   DurableRunner,
   InputOf,
-  RunContext,
+  DurableContext,
   RunFunction,
   RunFunctions,
   RunState,

@@ -22,6 +22,7 @@ import { networkDialingBugs } from './network/dialing.ts';
 import { networkFetchBugs } from './network/fetch.ts';
 import { networkLimitsBugs } from './network/limits.ts';
 import { operationsServiceBugs } from './operations/service.ts';
+import { operationsRecoveryBugs } from './operations/recovery.ts';
 import { protocolsBugs } from './breaking/protocols.ts';
 import { queueConsumerBugs } from './queue-consumers.ts';
 import { queueBugs } from './queue.ts';
@@ -54,6 +55,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...networkFetchBugs,
   ...networkLimitsBugs,
   ...operationsServiceBugs,
+  ...operationsRecoveryBugs,
   ...protocolsBugs,
   ...queueBugs,
   ...queueConsumerBugs,

@@ -71,16 +71,18 @@ export function createRestoreDrill(options: RestoreDrillOptions): RestoreDrill {
       const beganMs = clock.now();
       const beganEpochMs = clock.epochMs();
       const stop = signal === undefined ? {} : { signal };
-      await using verified = await verifyBackup({ ...resolved, ...staging, ...stop });
-      const target = await prepare(signal);
+      const verified = await verifyBackup({ ...resolved, ...staging, ...stop });
+      let target: DrillTarget | undefined;
       try {
+        target = await prepare(signal);
         const { tables, rows } = await verified.restore(target, stop);
         await check(target, signal);
         const { setId, damaged, snapshotAtMs } = verified;
         const rpoMs = Math.max(0, beganEpochMs - snapshotAtMs);
         return { setId, rpoMs, rtoMs: clock.now() - beganMs, tables, rows, damaged };
       } finally {
-        await target.remove();
+        await verified.close();
+        await target?.remove();
       }
     },
   };

@@ -27,7 +27,7 @@ export interface RestoreReport {
 }
 
 /** What a restore is made of: a set that is proven. */
-export interface RestoreDeps {
+interface RestoreDeps {
   readonly manifest: Manifest;
   readonly openPart: (name: Part['name']) => AsyncIterable<Uint8Array>;
   readonly start: StartProgram;

@@ -7,7 +7,7 @@ import { type PlaceCalls, callPlace, describeFailure } from './place-calls.ts';
 import type { BackupPlace } from './places/place.ts';
 
 /** What a set is written with. */
-export interface SetWriterDeps extends PlaceCalls {
+interface SetWriterDeps extends PlaceCalls {
   readonly places: readonly BackupPlace[];
   readonly minPlaces: number;
   readonly recipients: readonly string[];

@@ -6,7 +6,7 @@ import {
   parseOptions,
   propertyOf,
 } from '@holdfast/foundation';
-import type { RunContext, RunFunction, StepContext, StepOptions } from '../durable/durable.ts';
+import type { DurableContext, RunFunction, StepContext, StepOptions } from '../durable/durable.ts';
 import { StepFailedError } from '../durable/errors.ts';
 import { StandbyBehindError } from './errors.ts';
 
@@ -123,7 +123,7 @@ export function disasterPlan(options: DisasterPlanOptions): RunFunction<null, Di
 }
 
 async function measureLag(
-  context: RunContext,
+  context: DurableContext,
   lagMs: DisasterPlanOptions['lagMs'],
   maxLagMs: number,
   settings: StepOptions,
@@ -137,7 +137,7 @@ async function measureLag(
 }
 
 async function act(
-  context: RunContext,
+  context: DurableContext,
   name: string,
   action: SiteAction,
   settings: StepOptions,

@@ -21,7 +21,7 @@ const stepSchema = {
 };
 
 /** What one step is tried with. */
-export interface StepTrial {
+interface StepTrial {
   readonly clock: Clock;
   readonly runId: string;
   readonly name: string;

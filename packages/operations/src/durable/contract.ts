@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import type { Durable, DurableRunner, RunFunctions } from './durable.ts';
 
 /**
@@ -9,11 +9,20 @@ import type { Durable, DurableRunner, RunFunctions } from './durable.ts';
 export function honoursDurableContract(
   open: (functions: RunFunctions) => Promise<DurableRunner>,
 ): void {
-  honoursStart(open);
-  honoursRestart(open);
-  honoursCancel(open);
-  honoursSteps(open);
-  honoursMessages(open);
+  const opened: DurableRunner[] = [];
+  const tracked: Open = async (functions) => {
+    const runner = await open(functions);
+    opened.push(runner);
+    return runner;
+  };
+  afterEach(async () => {
+    for (const runner of opened.splice(0)) await runner.close();
+  });
+  honoursStart(tracked);
+  honoursRestart(tracked);
+  honoursCancel(tracked);
+  honoursSteps(tracked);
+  honoursMessages(tracked);
 }
 
 type Open = (functions: RunFunctions) => Promise<DurableRunner>;
@@ -31,7 +40,7 @@ function honoursStart(open: Open): void {
   // oxlint-disable-next-line jest/require-top-level-describe -- the caller brings the describe
   test('a run is started once for each id, and refuses another input', async () => {
     let calls = 0;
-    await using runner = await open({
+    const runner = await open({
       double: async (context, value: number) =>
         context.step('double', async () => {
           calls += 1;
@@ -55,7 +64,7 @@ function honoursStart(open: Open): void {
 
   // oxlint-disable-next-line jest/require-top-level-describe -- the caller brings the describe
   test('an unknown function, an unknown run and an input that JSON changes are refused', async () => {
-    await using runner = await open({ nothing: async () => null });
+    const runner = await open({ nothing: async () => null });
     const runId = nextId();
     const refused = { code: 'DURABLE_UNKNOWN_FUNCTION' };
     await expect(runner.start('missing', null, { runId })).rejects.toMatchObject(refused);
@@ -103,7 +112,7 @@ function honoursRestart(open: Open): void {
     await expect(before.start('two', 'a', { runId })).rejects.toMatchObject({
       code: 'DURABLE_RUNNER_CLOSED',
     });
-    await using after = await open(functions);
+    const after = await open(functions);
     expect(await after.result(runId)).toEqual(['a true', 'done']);
     expect(calls).toEqual(['first', 'second true', 'second true']);
   });
@@ -115,7 +124,7 @@ function honoursCancel(open: Open): void {
     const { reached, reach } = signalled();
     const aborted = signalled();
     let isAfterwards = false;
-    await using runner = await open({
+    const runner = await open({
       long: async (context) => {
         await context.step('waits', async ({ signal }) => {
           reach();
@@ -142,7 +151,7 @@ function honoursCancel(open: Open): void {
 
   // oxlint-disable-next-line jest/require-top-level-describe -- the caller brings the describe
   test('an abort ends the wait for a result with its own reason, and not the run', async () => {
-    await using runner = await open({
+    const runner = await open({
       asks: async (context) => (await context.receive('answer', { timeoutMs: 60_000 })) ?? null,
     });
     const runId = nextId();
@@ -160,7 +169,7 @@ function honoursSteps(open: Open): void {
   // oxlint-disable-next-line jest/require-top-level-describe -- the caller brings the describe
   test('a step is tried as often as it may be, and then fails with what is stored of its error', async () => {
     const attempts: number[] = [];
-    await using runner = await open({
+    const runner = await open({
       fails: async (context) => {
         const options = { maxAttempts: 3, initialDelayMs: 1 };
         try {
@@ -197,7 +206,7 @@ function honoursSteps(open: Open): void {
 
   // oxlint-disable-next-line jest/require-top-level-describe -- the caller brings the describe
   test('a step that hangs is aborted at its timeout', async () => {
-    await using runner = await open({
+    const runner = await open({
       hangs: async (context) =>
         context.step('hangs', async () => new Promise<null>(() => {}), { timeoutMs: 20 }),
     });
@@ -210,7 +219,7 @@ function honoursSteps(open: Open): void {
 
   // oxlint-disable-next-line jest/require-top-level-describe -- the caller brings the describe
   test('two steps of one name fail the run', async () => {
-    await using runner = await open({
+    const runner = await open({
       twice: async (context) => {
         await context.step('same', async () => 1);
         return context.step('same', async () => 2);
@@ -227,7 +236,7 @@ function honoursSteps(open: Open): void {
 function honoursMessages(open: Open): void {
   // oxlint-disable-next-line jest/require-top-level-describe -- the caller brings the describe
   test('messages arrive once each, in their order, by topic, also those sent before', async () => {
-    await using runner = await open({
+    const runner = await open({
       collects: async (context) => {
         await context.receive('go', { timeoutMs: 60_000 });
         const received: (Durable | undefined)[] = [];

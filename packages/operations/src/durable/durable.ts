@@ -18,7 +18,7 @@ export type Durable =
   | { readonly [key: string]: Durable };
 
 /** What a run's function is given. */
-export interface RunContext {
+export interface DurableContext {
   /** The id of the run, which is the same after a takeover. */
   readonly runId: string;
   /** Aborts when the run is cancelled, its lease is lost, or the runner closes. */
@@ -67,7 +67,7 @@ export interface StepOptions {
 
 /** A function that a runner can run. It does the same steps in the same order whenever its inputs and steps' results are the same. */
 export type RunFunction<Input extends Durable, Output extends Durable> = (
-  context: RunContext,
+  context: DurableContext,
   input: Input,
 ) => Promise<Output>;
 

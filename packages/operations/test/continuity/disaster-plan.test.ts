@@ -38,9 +38,13 @@ function sites(failing: readonly string[] = [], more: Partial<DisasterPlanOption
 }
 
 async function outcomeOf({ options }: Sites): Promise<unknown> {
-  await using runner = createMemoryRunner({ functions: { disaster: disasterPlan(options) } });
-  await runner.start('disaster', null, { runId: 'a' });
-  return await runner.result('a');
+  const runner = createMemoryRunner({ functions: { disaster: disasterPlan(options) } });
+  try {
+    await runner.start('disaster', null, { runId: 'a' });
+    return await runner.result('a');
+  } finally {
+    await runner.close();
+  }
 }
 
 test('the old site is fenced before the other is promoted, and traffic moves last', async () => {
@@ -89,10 +93,11 @@ test('a plan whose process dies goes on in another, with a higher fence, and fen
   await first.start('disaster', null, { runId: 'a' });
   await promoting;
   first.kill();
-  await using second = createMemoryRunner({ functions, store, leaseMs: 40 });
+  const second = createMemoryRunner({ functions, store, leaseMs: 40 });
   expect(await second.result('a')).toEqual({ kind: 'active', lagMs: 40 });
   expect(both.done).toEqual(['fence', 'services', 'dns', 'cdn']);
   expect(fences).toEqual([1n, 2n]);
+  await second.close();
 });
 
 test('what a test of the recovery broke is restored, however it ends', async () => {

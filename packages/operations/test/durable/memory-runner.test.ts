@@ -1,7 +1,8 @@
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import {
   type MemoryRunner,
+  type MemoryRunnerOptions,
   MemoryRunStore,
   type RunFunctions,
   createMemoryRunner,
@@ -17,6 +18,18 @@ describe('a runner in memory', () => {
     return createMemoryRunner({ functions, store });
   });
 });
+
+let toClose: MemoryRunner<RunFunctions>[] = [];
+afterEach(async () => {
+  for (const runner of toClose) await runner.close();
+  toClose = [];
+});
+
+function opened(options: MemoryRunnerOptions<RunFunctions>): MemoryRunner<RunFunctions> {
+  const runner = createMemoryRunner(options);
+  toClose.push(runner);
+  return runner;
+}
 
 const LEASE_MS = 1_000;
 const clockOf = createFakeClock;
@@ -115,7 +128,7 @@ describe('runners that share a store', () => {
         return context.step('once', async ({ fence }) => String(fence));
       },
     };
-    await using runner = createMemoryRunner({
+    const runner = opened({
       functions,
       clock,
       leaseMs: LEASE_MS,
@@ -152,7 +165,7 @@ describe('runners that share a store', () => {
     await turn();
     first.kill();
     await clock.advance(6 * LEASE_MS);
-    await using second = createMemoryRunner(options);
+    const second = opened(options);
     await turn();
     await clock.advance(4 * LEASE_MS);
     await second.result('a');

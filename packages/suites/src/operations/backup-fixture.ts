@@ -41,6 +41,8 @@ const TABLES = `
 /** A database with directories beside it, and places for its backups. */
 export interface BackupFixture {
   readonly stage: Stage<{ postgres: true; s3: true; supabase: true }>;
+  /** The folder of all of it, removed at the end. */
+  readonly root: string;
   readonly databaseUrl: string;
   readonly configurationDirectory: string;
   readonly keysDirectory: string;
@@ -90,6 +92,7 @@ export async function openBackupFixture(): Promise<BackupFixture> {
   const directory = async (): Promise<string> => mkdtemp(join(root, 'place-'));
   return {
     stage,
+    root,
     databaseUrl,
     configurationDirectory,
     keysDirectory,

@@ -62,7 +62,7 @@ async function rehearse(
 async function move(site: DisasterSite): Promise<boolean> {
   const writing = site.startWriting();
   let acknowledged = 0;
-  await using runner = createMemoryRunner({ functions: { disaster: disasterPlan(site.plan) } });
+  const runner = createMemoryRunner({ functions: { disaster: disasterPlan(site.plan) } });
   const report = await testDisasterRecovery({
     check: async () => site.check(acknowledged),
     trigger: async () => {
@@ -79,6 +79,7 @@ async function move(site: DisasterSite): Promise<boolean> {
     // The old site stays fenced: going back is a plan of its own.
     restore: async () => undefined,
   });
+  await runner.close();
   say(`the plan: ${JSON.stringify(report.outcome)}`);
   for (const issue of report.issues) say(`ISSUE: ${issue}`);
   const lost = report.isRecovered ? 'none lost: RPO 0 s' : 'see the issues';

@@ -124,10 +124,11 @@ test(`each of ${RUNS} random corruptions of a set is found before any row is tou
     const what = await corruptions[kind]?.({ folder, names, other, otherNames, below });
     const identities = [kind === 'wrong key' ? stranger : fixture.identity];
     try {
-      await using verified = await verifyBackup({
+      const verified = await verifyBackup({
         places: [diskPlace({ directory: copy })],
         identities,
         setId,
+        stagingDirectory: copy,
       });
       await verified.restore({ databaseUrl: target });
       passed.push(`round ${round} of seed ${SEED}: ${kind} ${String(what)}`);
@@ -143,6 +144,11 @@ test(`each of ${RUNS} random corruptions of a set is found before any row is tou
   expect(await query(target, TABLES_IN)).toEqual([{ tables: 0 }]);
   // The set that was copied is whole.
   const places = [diskPlace({ directory })];
-  await using verified = await verifyBackup({ places, identities: [fixture.identity], setId });
+  const verified = await verifyBackup({
+    places,
+    identities: [fixture.identity],
+    setId,
+    stagingDirectory: fixture.root,
+  });
   expect((await verified.restore({ databaseUrl: target })).rows).toBeGreaterThan(0);
 }, 600_000);

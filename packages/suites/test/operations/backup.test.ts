@@ -48,7 +48,12 @@ const verify = async (
   places: readonly BackupPlace[],
   more: Partial<VerifyBackupOptions> = {},
 ): ReturnType<typeof verifyBackup> =>
-  verifyBackup({ places, identities: [fixture.identity], ...more });
+  verifyBackup({
+    places,
+    identities: [fixture.identity],
+    stagingDirectory: fixture.root,
+    ...more,
+  });
 
 /** A file where its directory would be. */
 async function brokenDisk(): Promise<BackupPlace> {
@@ -63,7 +68,7 @@ test('one set of database, configuration and keys is stored in three places, and
   const report = await backupsTo(places, { pieceBytes: 20_000 }).backup();
   expect(report).toMatchObject({ tables: TABLES, failures: {} });
   for (const each of places) {
-    await using verified = await verify([each]);
+    const verified = await verify([each]);
     expect(verified).toMatchObject({ setId: report.setId, damaged: [] });
     const databaseUrl = await fixture.newDatabase();
     const root = await fixture.directory();
@@ -123,7 +128,7 @@ test('rows that are written during a backup are in it or not, and the proof hold
   await backupsTo([place]).backup();
   ending.abort();
   await writing;
-  await using verified = await verify([place]);
+  const verified = await verify([place]);
   const databaseUrl = await fixture.newDatabase();
   expect((await verified.restore({ databaseUrl })).tables).toBe(TABLES);
 });
@@ -136,7 +141,7 @@ test('a place that fails does not keep the set from the others, and its lost or 
   expect(Object.keys(report.failures)).toEqual(['broken']);
   const folder = join(first.directory, report.setId);
   await writeFile(join(folder, 'database.dump.age.00000'), 'changed');
-  await using verified = await verify([first.place, second.place]);
+  const verified = await verify([first.place, second.place]);
   const key = `${report.setId}/database.dump.age.00000`;
   expect(verified.damaged).toEqual([{ place: 'first', key }]);
   const databaseUrl = await fixture.newDatabase();
@@ -158,7 +163,7 @@ test('an S3 that refuses writes in the middle of a backup costs only its own cop
   try {
     const report = await backupsTo([place, failing], { pieceBytes: 5_000 }).backup();
     expect(Object.keys(report.failures)).toEqual(['s3']);
-    await using verified = await verify([place, failing], { setId: report.setId });
+    const verified = await verify([place, failing], { setId: report.setId });
     expect(verified.setId).toBe(report.setId);
   } finally {
     await fixture.stage.s3.start();
@@ -205,7 +210,7 @@ test('rows that differ after the restore are noticed: one changed digit', async 
   const { place } = await fixture.disk();
   await backupsTo([place]).backup();
   const databaseUrl = await fixture.newDatabase();
-  await using verified = await verify([place], {
+  const verified = await verify([place], {
     start: (...call) => {
       const restore = startProgram(...call);
       const sql = 'update accounts set balance = balance + 0.01 where id = 77';
@@ -257,4 +262,16 @@ test('pruning removes what no rule keeps, and what was never complete, from ever
   expect((await backups.list()).map(({ setId }) => setId)).toEqual(newestFirst.slice(0, 2));
   const keys = await place.list('', AbortSignal.timeout(5_000));
   expect(keys.filter((key) => key.startsWith('2020'))).toEqual([]);
+});
+
+test('a copy of the whole server is restored with all that Postgres starts from', async () => {
+  const { place } = await fixture.disk();
+  const { databaseUrl } = fixture;
+  await backupsTo([place], { databaseUrl, wholeServer: true, pieceBytes: 4_000_000 }).backup();
+  const verified = await verify([place]);
+  const serverDirectory = join(await fixture.directory(), 'server');
+  await verified.restore({ serverDirectory });
+  const names = await readdir(serverDirectory);
+  expect(names).toEqual(expect.arrayContaining(['PG_VERSION', 'backup_label', 'backup_manifest']));
+  expect((await readdir(join(serverDirectory, 'pg_wal'))).length).toBeGreaterThan(0);
 });

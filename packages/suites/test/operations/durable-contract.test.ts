@@ -1,8 +1,21 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { propertyOf } from '@holdfast/foundation';
-import { createDbosRunner } from '@holdfast/operations/dbos';
+import type { DurableRunner, RunFunctions } from '@holdfast/operations';
+import { type DbosRunnerOptions, createDbosRunner } from '@holdfast/operations/dbos';
 import { honoursDurableContract } from '@holdfast/operations/durable-contract';
 import { STAGE_OPEN_TIMEOUT_MS, type Stage, openStage } from '@holdfast/stage';
+
+let toClose: DurableRunner[] = [];
+afterEach(async () => {
+  for (const runner of toClose) await runner.close();
+  toClose = [];
+});
+
+async function opened(options: DbosRunnerOptions<RunFunctions>): Promise<DurableRunner> {
+  const runner = await createDbosRunner(options);
+  toClose.push(runner);
+  return runner;
+}
 
 let stage: Stage<{ postgres: true }>;
 
@@ -25,7 +38,7 @@ describe('a runner on DBOS', () => {
 test('a run that makes no progress is taken from its process, however alive that is', async () => {
   const databaseUrl = (await stage.postgres.createDatabase()).url;
   const fences: bigint[] = [];
-  await using runner = await createDbosRunner({
+  const runner = await opened({
     functions: {
       stuck: async (context) =>
         context.step('once', async ({ fence }) => {
@@ -48,7 +61,7 @@ test('a run that makes no progress is taken from its process, however alive that
 test('a run goes on after an outage of its database, and does no finished step again', async () => {
   const databaseUrl = (await stage.postgres.createDatabase()).url;
   const calls: string[] = [];
-  await using runner = await createDbosRunner({
+  const runner = await opened({
     functions: {
       outlasts: async (context) => {
         await context.step('before', async () => calls.push('before'));
@@ -84,7 +97,7 @@ test('a run goes on after an outage of its database, and does no finished step a
 test('a second runner in one process is refused', async () => {
   const databaseUrl = (await stage.postgres.createDatabase()).url;
   const options = { functions: {}, databaseUrl };
-  await using runner = await createDbosRunner(options);
+  const runner = await opened(options);
   await expect(createDbosRunner(options)).rejects.toMatchObject({ code: 'DURABLE_RUNNER_EXISTS' });
   expect(await runner.list()).toEqual([]);
 });

@@ -13,7 +13,7 @@ interface Answer<T> {
 }
 
 /** What is used of a bucket of supabase-js: `client.storage.from(bucket)`. */
-export interface SupabaseBucket {
+export interface BackupBucket {
   upload(
     path: string,
     body: Uint8Array<ArrayBuffer>,
@@ -30,7 +30,7 @@ export interface SupabaseBucket {
 /** Options of {@link supabasePlace}. */
 export interface SupabasePlaceOptions {
   /** `client.storage.from(bucket)` of supabase-js, whose fetch has a timeout of its own. */
-  bucket: SupabaseBucket;
+  bucket: BackupBucket;
   /** Its name in reports. Default `supabase`. */
   name?: string;
 }
@@ -39,7 +39,7 @@ const PAGE = 100;
 const NOT_FOUND = new Set(['404', '400']);
 const MAX_NAME = 100;
 const schema = {
-  bucket: objectWith<SupabaseBucket>(['upload', 'download', 'list', 'remove']),
+  bucket: objectWith<BackupBucket>(['upload', 'download', 'list', 'remove']),
   name: string({ maxLength: MAX_NAME, default: 'supabase' }),
 };
 

@@ -1,11 +1,11 @@
 import { DBOS, DBOSWorkflowConflictError } from '@dbos-inc/dbos-sdk';
 import { type Clock, abortable } from '@holdfast/foundation';
 import { tryStep } from '../attempts.ts';
-import type { Durable, RunContext, StepContext, StepOptions } from '../durable.ts';
+import type { Durable, DurableContext, StepContext, StepOptions } from '../durable.ts';
 import { RunInterruptedError, StepConflictError, StepFailedError } from '../errors.ts';
 import { type StoredError, toStoredError } from '../stored-error.ts';
 import { toStored } from '../stored-value.ts';
-import type { Lease, RunLeases } from './run-leases.ts';
+import type { RunLease, RunLeases } from './run-leases.ts';
 
 /** How a step ended, as the engine stores it. */
 type StepOutcome =
@@ -13,16 +13,16 @@ type StepOutcome =
   | { readonly kind: 'error'; readonly error: StoredError };
 
 /** One execution of a run on DBOS: what its function is given. */
-export class DbosContext implements RunContext {
+export class DbosContext implements DurableContext {
   readonly runId: string;
-  readonly lease: Lease;
+  readonly lease: RunLease;
   readonly #leases: RunLeases;
   readonly #clock: Clock;
   readonly #pollMs: number;
   readonly #controller = new AbortController();
   readonly #names = new Set<string>();
 
-  constructor(lease: Lease, leases: RunLeases, clock: Clock, pollMs: number) {
+  constructor(lease: RunLease, leases: RunLeases, clock: Clock, pollMs: number) {
     this.runId = lease.runId;
     this.lease = lease;
     this.#leases = leases;

@@ -7,7 +7,7 @@ import { DbosContext } from './dbos-context.ts';
 import type { RunLeases } from './run-leases.ts';
 
 /** What the executions of a process share. */
-export interface ExecutionDeps {
+interface ExecutionDeps {
   readonly leases: RunLeases;
   readonly functions: RunFunctions;
   readonly queueName: string;

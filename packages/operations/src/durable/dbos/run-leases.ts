@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 
 /** Who holds a run, by which fence. All times are the server's. */
-export interface Lease {
+export interface RunLease {
   readonly runId: string;
   readonly fence: bigint;
 }
@@ -73,7 +73,7 @@ export class RunLeases {
   }
 
   /** Takes a run that nobody holds, with a higher fence; `undefined` if another holds it, or it is retired. */
-  async claim(runId: string): Promise<Lease | undefined> {
+  async claim(runId: string): Promise<RunLease | undefined> {
     await this.add(runId);
     const { rows } = await this.#pool.query(
       `update ${this.#table} set holder = $2, fence = fence + 1, step = null,
@@ -91,7 +91,7 @@ export class RunLeases {
    *
    * @returns whether the lease still holds.
    */
-  async advance(lease: Lease, step: string, waitMs: number): Promise<boolean> {
+  async advance(lease: RunLease, step: string, waitMs: number): Promise<boolean> {
     const { rowCount } = await this.#pool.query(
       `update ${this.#table} set step = $3, progress_at = now(),
          waits_until = case when $4 > 0 then now() + $4 * ${MILLISECOND} else '-infinity' end
@@ -102,7 +102,10 @@ export class RunLeases {
   }
 
   /** Renews what is held and makes progress. @returns the ids of the runs whose lease was renewed. */
-  async renew(leases: readonly Lease[], progressTimeoutMs: number): Promise<ReadonlySet<string>> {
+  async renew(
+    leases: readonly RunLease[],
+    progressTimeoutMs: number,
+  ): Promise<ReadonlySet<string>> {
     const { rows } = await this.#pool.query(
       `update ${this.#table} as held set lease_until = now() + $4 * ${MILLISECOND}
        from unnest($2::text[], $3::bigint[]) as mine(run_id, fence)

@@ -1,13 +1,13 @@
 import { type Clock, sleep } from '@holdfast/foundation';
 import { tryStep } from '../attempts.ts';
-import type { Durable, RunContext, StepContext, StepOptions } from '../durable.ts';
+import type { Durable, DurableContext, StepContext, StepOptions } from '../durable.ts';
 import { RunInterruptedError, StepConflictError, StepFailedError } from '../errors.ts';
 import { toStoredError } from '../stored-error.ts';
 import { toStored } from '../stored-value.ts';
 import type { Claim, JournalEntry, MemoryRunStore } from './run-store.ts';
 
 /** One execution of a run: what its function is given. */
-export class MemoryContext implements RunContext {
+export class MemoryContext implements DurableContext {
   readonly runId: string;
   readonly #claim: Claim;
   readonly #store: MemoryRunStore;

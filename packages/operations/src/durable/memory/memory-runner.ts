@@ -20,7 +20,7 @@ import { parseListFilter } from '../list-filter.ts';
 import { toStoredError } from '../stored-error.ts';
 import { toStored } from '../stored-value.ts';
 import { MemoryContext } from './memory-context.ts';
-import { type Claim, MemoryRunStore, type Outcome } from './run-store.ts';
+import { type Claim, MemoryRunStore, type RunOutcome } from './run-store.ts';
 
 /** Options of {@link createMemoryRunner}. All times in milliseconds. */
 export interface MemoryRunnerOptions<Functions extends RunFunctions> {
@@ -113,7 +113,7 @@ class InMemoryRunner<Functions extends RunFunctions> implements MemoryRunner<Fun
     const signal = AbortSignal.any([this.#closed.signal, ...given]);
     let unwatch = (): void => {};
     try {
-      const ended = new Promise<Outcome>((resolve) => {
+      const ended = new Promise<RunOutcome>((resolve) => {
         const look = (): void => {
           const outcome = this.store.outcome(runId);
           if (outcome !== undefined) resolve(outcome);
@@ -235,7 +235,7 @@ class InMemoryRunner<Functions extends RunFunctions> implements MemoryRunner<Fun
   async #execute(claim: Claim, context: MemoryContext): Promise<void> {
     const { runId, name, input } = claim;
     const run = this.#options.functions[name];
-    let outcome: Outcome;
+    let outcome: RunOutcome;
     try {
       // Not in the turn of the call that started it.
       await Promise.resolve();

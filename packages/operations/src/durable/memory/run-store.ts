@@ -11,7 +11,7 @@ export type JournalEntry =
   | { readonly kind: 'until'; readonly untilMs: number };
 
 /** How a run ended. */
-export type Outcome =
+export type RunOutcome =
   | { readonly state: 'succeeded'; readonly output: Durable }
   | { readonly state: 'failed'; readonly failure: StoredError }
   | { readonly state: 'cancelled' };
@@ -29,7 +29,7 @@ interface StoredRun {
   step: string | undefined;
   fence: bigint;
   leaseUntilMs: number;
-  outcome: Outcome | undefined;
+  outcome: RunOutcome | undefined;
 }
 
 /** A run that a runner may execute as long as nobody has a higher fence. */
@@ -150,7 +150,7 @@ export class MemoryRunStore {
     this.#notify();
   }
 
-  finish(claim: Claim, outcome: Outcome, nowMs: number): boolean {
+  finish(claim: Claim, outcome: RunOutcome, nowMs: number): boolean {
     const run = this.#held(claim);
     if (run === undefined) return false;
     run.outcome = outcome;
@@ -168,7 +168,7 @@ export class MemoryRunStore {
     return true;
   }
 
-  outcome(runId: string): Outcome | undefined {
+  outcome(runId: string): RunOutcome | undefined {
     return this.#run(runId).outcome;
   }
 

@@ -1,0 +1,7 @@
+/** Restore drills by a schedule. */
+export {
+  type DrillSchedule,
+  type DrillScheduleOptions,
+  type DrillState,
+  scheduleDrills,
+} from './backup/drill-schedule.ts';
