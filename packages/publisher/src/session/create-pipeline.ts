@@ -52,9 +52,7 @@ export function createPublishPipeline(given: PipelineOptions): PublishPipeline {
     on: emitter.on,
     onCredential(listener) {
       listeners.add(listener);
-      const stop = remote.credentials.onChange(() =>
-        listener([...shared.waitingForCredential]),
-      );
+      const stop = remote.credentials.onChange(() => listener([...shared.waitingForCredential]));
       return () => {
         listeners.delete(listener);
         stop();

@@ -52,7 +52,9 @@ test('over HTTP a cookie keeps a page and its files together; nothing outside th
   const style = await fetch(`${server.url}/site.css`, { headers: { cookie } });
   expect(await style.text()).toBe('/* one */');
   const etag = style.headers.get('etag') ?? '';
-  const known = await fetch(`${server.url}/site.css`, { headers: { cookie, 'if-none-match': etag } });
+  const known = await fetch(`${server.url}/site.css`, {
+    headers: { cookie, 'if-none-match': etag },
+  });
   expect(known.status).toBe(304);
   expect((await fetch(`${server.url}/gone`)).status).toBe(404);
   expect((await fetch(`${server.url}/%2e%2e%2fcurrent.json`)).status).toBe(400);
