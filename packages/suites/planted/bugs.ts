@@ -21,6 +21,7 @@ import { networkDialingBugs } from './network/dialing.ts';
 import { networkFetchBugs } from './network/fetch.ts';
 import { networkLimitsBugs } from './network/limits.ts';
 import { protocolsBugs } from './breaking/protocols.ts';
+import { publisherBugs } from './publisher.ts';
 import { queueConsumerBugs } from './queue-consumers.ts';
 import { queueBugs } from './queue.ts';
 import { reportBugs } from './breaking/report.ts';
@@ -51,6 +52,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...networkFetchBugs,
   ...networkLimitsBugs,
   ...protocolsBugs,
+  ...publisherBugs,
   ...queueBugs,
   ...queueConsumerBugs,
   ...reportBugs,
