@@ -45,7 +45,7 @@ test('over HTTP a cookie keeps a page and its files together; nothing outside th
   const store = createMemorySiteStore();
   const publisher = createPublisher({ store });
   await publisher.publish(await siteOf('one'), stampOf(1));
-  await using server = await serveSite({ store, pointerTtlMs: 0 });
+  const server = await serveSite({ store, pointerTtlMs: 0 });
   const page = await fetch(server.url);
   const cookie = page.headers.get('set-cookie')?.split(';')[0] ?? '';
   await publisher.publish(await siteOf('two'), stampOf(2));

@@ -6,7 +6,7 @@ import type { SessionLog } from '@holdfast/publisher';
 import type { WorkerProcessOptions } from './worker-main.ts';
 
 /** How a process ended. */
-export interface ProcessEnding {
+interface ProcessEnding {
   readonly code: number | null;
   readonly signal: string | null;
   readonly atMs: number;
