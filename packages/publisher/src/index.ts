@@ -55,7 +55,7 @@ export type {
   SiteStore,
   SiteCallOptions,
   SiteObject,
-  PutCondition,
+  SiteCondition,
 } from './publish/site-store.ts';
 export type { UploadedKey } from './publish/upload.ts';
 export {

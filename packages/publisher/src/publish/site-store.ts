@@ -5,7 +5,7 @@ export interface SiteObject {
 }
 
 /** What a write requires of the object that is there. */
-export type PutCondition =
+export type SiteCondition =
   | { readonly ifMatch: string }
   | { readonly ifAbsent: true }
   | { readonly always: true };
@@ -47,7 +47,7 @@ export interface SiteStore {
     key: string,
     body: Buffer,
     headers: ObjectHeaders,
-    condition: PutCondition,
+    condition: SiteCondition,
     options?: SiteCallOptions,
   ): Promise<{ readonly etag: string } | 'conflict'>;
   /** All keys that begin with the prefix. */

@@ -7,7 +7,7 @@ import type { SessionChange } from './session-store.ts';
 import { EDIT_BUILD, buildCommit } from './stage-build.ts';
 
 /** What is to be published. */
-export interface PushedCommit {
+interface PushedCommit {
   /** The commit of the branch. */
   readonly commit: string;
   /** Whether it is the commit that was built before it was pushed. */

@@ -18,7 +18,7 @@ interface Asked {
   readonly model: ClaudeModel;
   readonly progress: ModelProgress[];
   readonly sent: () => number;
-  ask(): ReturnType<ClaudeModel['complete']>;
+  readonly ask: () => ReturnType<ClaudeModel['complete']>;
 }
 
 function opened(more: Partial<ClaudeOptions> = {}, timer: FakeClock = clock): Asked {
