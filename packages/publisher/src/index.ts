@@ -2,7 +2,7 @@
 export type { BuildFailure, BuildOutcome } from './build/build-outcome.ts';
 export { describeBuildFailure } from './build/build-outcome.ts';
 export type { BrokenLink } from './build/links.ts';
-export { type BuildOptions, type BuildRequest, runBuild } from './build/run-build.ts';
+export { type BuildOptions, type BuildRun, runBuild } from './build/run-build.ts';
 export type { BuildWarning, BuiltFile, VerifiedBuild } from './build/verified-build.ts';
 export { type BuildExpectations, type Verification, verifyBuild } from './build/verify-build.ts';
 export {
@@ -53,9 +53,9 @@ export type {
   ObjectHeaders,
   RemovalResult,
   SiteStore,
-  StoreCallOptions,
-  StoredObject,
-  WriteCondition,
+  SiteCallOptions,
+  SiteObject,
+  SiteCondition,
 } from './publish/site-store.ts';
 export type { UploadedKey } from './publish/upload.ts';
 export {
@@ -71,7 +71,12 @@ export {
 export type { EarlierWork, EditInput } from './session/edit-input.ts';
 export type { EditOutcome } from './session/edit-run.ts';
 export type { PipelineOptions, PublishTarget } from './session/pipeline-options.ts';
-export type { PipelineEvents, SessionLog, SessionLogKind, Stage } from './session/session-log.ts';
+export type {
+  PipelineEvents,
+  SessionLog,
+  SessionLogKind,
+  EditStage,
+} from './session/session-log.ts';
 export {
   type ServiceCallOptions,
   type SessionDeadLetter,
@@ -80,8 +85,8 @@ export {
   createSessionService,
 } from './session/session-service.ts';
 export {
-  type DeadLetter,
+  type EditDeadLetter,
   type SessionChange,
   type SessionState,
-  SessionStore,
+  SessionStates,
 } from './session/session-store.ts';

@@ -24,6 +24,7 @@ import { networkLimitsBugs } from './network/limits.ts';
 import { operationsServiceBugs } from './operations/service.ts';
 import { operationsRecoveryBugs } from './operations/recovery.ts';
 import { protocolsBugs } from './breaking/protocols.ts';
+import { publisherBugs } from './publisher.ts';
 import { queueConsumerBugs } from './queue-consumers.ts';
 import { queueBugs } from './queue.ts';
 import { reportBugs } from './breaking/report.ts';
@@ -57,6 +58,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...operationsServiceBugs,
   ...operationsRecoveryBugs,
   ...protocolsBugs,
+  ...publisherBugs,
   ...queueBugs,
   ...queueConsumerBugs,
   ...reportBugs,

@@ -35,7 +35,7 @@ export interface ClaudeControls {
 }
 
 /** A response as both the server and the interceptor send it. */
-export interface ClaudeResponse {
+interface ClaudeResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly pieces: readonly string[];

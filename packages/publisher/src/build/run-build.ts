@@ -28,7 +28,7 @@ export interface BuildOptions {
 }
 
 /** One build. */
-export interface BuildRequest {
+export interface BuildRun {
   readonly sourceDirectory: string;
   /** A directory for this build alone: created; it must be empty. */
   readonly outputDirectory: string;
@@ -52,7 +52,7 @@ const ABORTED_EXIT_CODES = new Set([134, 137]);
  */
 export async function runBuild(
   options: BuildOptions,
-  { sourceDirectory, outputDirectory, signal, clock }: BuildRequest,
+  { sourceDirectory, outputDirectory, signal, clock }: BuildRun,
 ): Promise<BuildOutcome> {
   const output = resolve(outputDirectory);
   await createDirectory(output, resolve(sourceDirectory));

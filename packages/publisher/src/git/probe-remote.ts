@@ -20,7 +20,7 @@ export type RemoteProbe =
   | RemoteFailure;
 
 /** How a remote is asked. */
-export interface ProbeDeps {
+interface ProbeDeps {
   /** The URL without credentials. */
   readonly url: string;
   readonly credential: GitCredential | undefined;

@@ -90,16 +90,21 @@ async function place(
     return { done: pushed(earlier, { rebased: earlier !== commit, wasThere: true, attempts }) };
   }
   if (!(await workspace.isAncestor(base, fetched, signal))) {
-    return setAside(workspace, spec, { kind: 'rewritten', paths: [], theirs: fetched }, signal);
+    return pushToSideBranch(
+      workspace,
+      spec,
+      { kind: 'rewritten', paths: [], theirs: fetched },
+      signal,
+    );
   }
   onProgress({ kind: 'rebasing', onto: fetched });
   const rebased = await workspace.rebaseOnto(commit, fetched, signal);
   if ('commit' in rebased) return { next: rebased.commit };
   const report = { kind: 'same-lines', paths: rebased.paths, theirs: fetched } as const;
-  return setAside(workspace, spec, report, signal);
+  return pushToSideBranch(workspace, spec, report, signal);
 }
 
-async function setAside(
+async function pushToSideBranch(
   workspace: GitWorkspace,
   { commit, sideBranch }: PushSpec,
   report: ConflictReport,

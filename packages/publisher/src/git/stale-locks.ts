@@ -7,7 +7,7 @@ import { isRunning } from '../process/process-group.ts';
 export const OWNER_FILE = 'holdfast-owner';
 
 /** When a lock of git counts as left behind. */
-export interface StaleLockOptions {
+interface StaleLockOptions {
   /** A younger one is never removed, in milliseconds. */
   readonly minAgeMs: number;
   readonly clock: Clock;

@@ -3,7 +3,7 @@ import { type Clock, describeThrown, onAbort, settlesWithin } from '@holdfast/fo
 import { groupMemoryBytes, signalGroup } from './process-group.ts';
 
 /** One run of a program. */
-export interface ProcessSpec {
+interface ProcessSpec {
   readonly command: string;
   readonly args: readonly string[];
   readonly cwd: string;
@@ -22,7 +22,7 @@ export interface ProcessSpec {
 }
 
 /** How a program ended: by itself, or by the limit that it reached. */
-export type ProcessEnd = 'exited' | 'timeout' | 'memory' | 'aborted' | 'not-started';
+type ProcessEnd = 'exited' | 'timeout' | 'memory' | 'aborted' | 'not-started';
 
 /** What is known of a program that has ended. */
 export interface ProcessResult {

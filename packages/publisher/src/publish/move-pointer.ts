@@ -13,7 +13,7 @@ export type PointerMove =
 const HEADERS = { contentType: 'application/json', cacheControl: 'no-store' };
 
 /** What the pointer says to a publish that wants to move it. */
-export type PointerDecision = 'move' | 'was-current' | 'superseded' | 'stale-fence';
+type PointerDecision = 'move' | 'was-current' | 'superseded' | 'stale-fence';
 
 /**
  * Decides by the pointer alone: a later commit of the same branch stays; of one commit the first release stays, unless a later owner of

@@ -32,7 +32,7 @@ export interface PublisherOptions {
 }
 
 /** The options with their defaults. */
-export type ResolvedPublisherOptions = Required<PublisherOptions>;
+type ResolvedPublisherOptions = Required<PublisherOptions>;
 
 /** What each step of a publish needs. */
 export interface PublishDeps {

@@ -8,7 +8,7 @@ import {
 } from './publish-options.ts';
 import {
   type Pointer,
-  type Release,
+  type SiteRelease,
   objectKey,
   readPointer,
   readRelease,
@@ -104,7 +104,7 @@ async function publish(
 /** Everything of a release is in the store before its list is, and its list before the pointer. */
 async function uploadRelease(
   build: VerifiedBuild,
-  release: Release,
+  release: SiteRelease,
   current: Pointer | undefined,
   deps: PublishDeps,
 ): Promise<UploadResult> {
@@ -136,7 +136,7 @@ async function uploadRelease(
   return { keys: [...keys, ...uploaded.keys], failure: uploaded.failure };
 }
 
-async function writeRelease(release: Release, { options, signal }: PublishDeps): Promise<void> {
+async function writeRelease(release: SiteRelease, { options, signal }: PublishDeps): Promise<void> {
   const body = Buffer.from(JSON.stringify(release));
   const headers = { contentType: 'application/json', cacheControl: IMMUTABLE };
   // Its name is its content: a release that is there is this one.
@@ -144,7 +144,7 @@ async function writeRelease(release: Release, { options, signal }: PublishDeps):
 }
 
 function outcomeOf(
-  release: Release,
+  release: SiteRelease,
   move: PointerMove,
   keys: readonly UploadedKey[],
 ): PublishOutcome {

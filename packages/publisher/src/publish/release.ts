@@ -1,10 +1,10 @@
 import { digestOf, sha256Of } from '../build/verify-build.ts';
 import type { BuiltFile, VerifiedBuild } from '../build/verified-build.ts';
 import { ReleaseDamagedError } from '../errors.ts';
-import type { SiteStore, StoreCallOptions } from './site-store.ts';
+import type { SiteStore, SiteCallOptions } from './site-store.ts';
 
 /** All files of a site as they were published together. Never changed. */
-export interface Release {
+export interface SiteRelease {
   /** The digest of paths and contents: equal sites are one release. */
   readonly id: string;
   readonly files: readonly BuiltFile[];
@@ -45,7 +45,7 @@ export function releaseKey(id: string): string {
 }
 
 /** The release that a build would be. */
-export function releaseOf({ digest, files }: VerifiedBuild): Release {
+export function releaseOf({ digest, files }: VerifiedBuild): SiteRelease {
   return { id: digest, files };
 }
 
@@ -57,7 +57,7 @@ export function isContentOf(sha256: string, content: Uint8Array): boolean {
 /** @throws ReleaseDamagedError; SiteStoreError */
 export async function readPointer(
   store: SiteStore,
-  options?: StoreCallOptions,
+  options?: SiteCallOptions,
 ): Promise<PointerVersion | undefined> {
   const object = await store.get(POINTER_KEY, options);
   if (object === undefined) return undefined;
@@ -70,8 +70,8 @@ export async function readPointer(
 export async function readRelease(
   store: SiteStore,
   id: string,
-  options?: StoreCallOptions,
-): Promise<Release | undefined> {
+  options?: SiteCallOptions,
+): Promise<SiteRelease | undefined> {
   const key = releaseKey(id);
   const object = await store.get(key, options);
   if (object === undefined) return undefined;
@@ -102,7 +102,7 @@ function isPointer(value: unknown): value is Pointer {
   );
 }
 
-function isRelease(value: unknown): value is Release {
+function isRelease(value: unknown): value is SiteRelease {
   const { id, files } = Object(value);
   return (
     typeof id === 'string' &&

@@ -1,11 +1,11 @@
 /** An object as it was read. */
-export interface StoredObject {
+export interface SiteObject {
   readonly body: Buffer;
   readonly etag: string;
 }
 
 /** What a write requires of the object that is there. */
-export type WriteCondition =
+export type SiteCondition =
   | { readonly ifMatch: string }
   | { readonly ifAbsent: true }
   | { readonly always: true };
@@ -17,7 +17,7 @@ export interface ObjectHeaders {
 }
 
 /** What every call takes. */
-export interface StoreCallOptions {
+export interface SiteCallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -35,9 +35,9 @@ export interface SiteStore {
   /** Names it in events and breakers, such as `s3://bucket`. */
   readonly name: string;
   /** `undefined` when there is none. */
-  get(key: string, options?: StoreCallOptions): Promise<StoredObject | undefined>;
+  get(key: string, options?: SiteCallOptions): Promise<SiteObject | undefined>;
   /** The size of an object; `undefined` when there is none. */
-  sizeOf(key: string, options?: StoreCallOptions): Promise<number | undefined>;
+  sizeOf(key: string, options?: SiteCallOptions): Promise<number | undefined>;
   /**
    * Writes an object whole, or not at all.
    *
@@ -47,11 +47,11 @@ export interface SiteStore {
     key: string,
     body: Buffer,
     headers: ObjectHeaders,
-    condition: WriteCondition,
-    options?: StoreCallOptions,
+    condition: SiteCondition,
+    options?: SiteCallOptions,
   ): Promise<{ readonly etag: string } | 'conflict'>;
   /** All keys that begin with the prefix. */
-  list(prefix: string, options?: StoreCallOptions): Promise<readonly string[]>;
+  list(prefix: string, options?: SiteCallOptions): Promise<readonly string[]>;
   /** Removes objects; one that is not there counts as removed. */
-  remove(keys: readonly string[], options?: StoreCallOptions): Promise<RemovalResult>;
+  remove(keys: readonly string[], options?: SiteCallOptions): Promise<RemovalResult>;
 }

@@ -20,7 +20,7 @@ export interface UploadResult {
 }
 
 /** Sends one file; resolves with false when its content was there. */
-export type SendFile = (file: BuiltFile, content: Buffer, signal: AbortSignal) => Promise<boolean>;
+type SendFile = (file: BuiltFile, content: Buffer, signal: AbortSignal) => Promise<boolean>;
 
 /**
  * Sends files, some at a time. Each is read and compared with what was verified just before it is sent. When one

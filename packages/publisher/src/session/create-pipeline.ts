@@ -7,7 +7,7 @@ import { type EditOutcome, runEdit } from './edit-run.ts';
 import { type PipelineOptions, parsePipelineOptions } from './pipeline-options.ts';
 import type { PipelineShared } from './pipeline-shared.ts';
 import { type PipelineEvents, pipelineEventKinds } from './session-log.ts';
-import type { SessionStore } from './session-store.ts';
+import type { SessionStates } from './session-store.ts';
 
 /** The run functions of the publish pipeline. */
 export type PipelineFunctions = {
@@ -18,7 +18,7 @@ export type PipelineFunctions = {
 export interface PublishPipeline {
   /** For the runner's `functions`. */
   readonly functions: PipelineFunctions;
-  readonly sessions: SessionStore;
+  readonly sessions: SessionStates;
   /** The log of all sessions of this worker; also on the channel `holdfast:publisher:log`. */
   readonly on: Subscribe<PipelineEvents>;
   /** Calls the listener with the runs that wait for another credential, when there is one. Returns what removes it. */
@@ -52,9 +52,7 @@ export function createPublishPipeline(given: PipelineOptions): PublishPipeline {
     on: emitter.on,
     onCredential(listener) {
       listeners.add(listener);
-      const stop = remote.credentials.onChange(() =>
-        listener([...shared.waitingForCredential]),
-      );
+      const stop = remote.credentials.onChange(() => listener([...shared.waitingForCredential]));
       return () => {
         listeners.delete(listener);
         stop();

@@ -5,11 +5,11 @@ import type { EarlierWork, EditInput } from './edit-input.ts';
 import type { PipelineShared } from './pipeline-shared.ts';
 import { RunScope } from './run-scope.ts';
 import type { RunSources } from './run-workspace.ts';
-import type { Stage } from './session-log.ts';
-import type { DeadLetter, SessionChange, SessionState } from './session-store.ts';
+import type { EditStage } from './session-log.ts';
+import type { EditDeadLetter, SessionChange, SessionState } from './session-store.ts';
 import { parseEdit } from './site-edit.ts';
 import { afterBuild, buildCommit, buildEdit } from './stage-build.ts';
-import { type Answer, askModel, findBase } from './stage-edit.ts';
+import { type StoredAnswer, askModel, findBase } from './stage-edit.ts';
 import { publish } from './stage-publish.ts';
 import { push } from './stage-push.ts';
 
@@ -19,15 +19,15 @@ export type EditOutcome =
   /** A later commit, which contains this one, is on the site. */
   | { readonly kind: 'superseded'; readonly commit: string }
   | { readonly kind: 'conflict'; readonly sideBranch: string; readonly paths: readonly string[] }
-  | { readonly kind: 'failed'; readonly stage: Stage; readonly reason: string };
+  | { readonly kind: 'failed'; readonly stage: EditStage; readonly reason: string };
 
 /** Thrown within a run to end it with its outcome. */
 class Failed extends Error {
-  readonly stage: Stage;
+  readonly stage: EditStage;
   readonly isFinal: boolean;
 
   /** @param isFinal whether the same edit would fail again: then there is nothing to redrive */
-  constructor(stage: Stage, reason: string, isFinal: boolean) {
+  constructor(stage: EditStage, reason: string, isFinal: boolean) {
     super(reason);
     this.stage = stage;
     this.isFinal = isFinal;
@@ -139,7 +139,9 @@ async function beginning(scope: RunScope): Promise<Omit<EarlierWork, 'answer'>> 
 }
 
 async function answerOf(scope: RunScope, begin: Omit<EarlierWork, 'answer'>): Promise<string> {
-  const answer: Answer = await scope.stage('edit', 'edit', (step) => askModel(scope, begin, step));
+  const answer: StoredAnswer = await scope.stage('edit', 'edit', (step) =>
+    askModel(scope, begin, step),
+  );
   if (answer.kind === 'failed') throw new Failed('edit', answer.reason, false);
   return JSON.stringify({ text: answer.text, stopReason: answer.stopReason });
 }
@@ -161,7 +163,7 @@ function failureOf(error: unknown): Failed {
   return new Failed(isStage(stage) ? stage : 'begin', error.message, false);
 }
 
-function isStage(name: string): name is Stage {
+function isStage(name: string): name is EditStage {
   return ['begin', 'edit', 'build', 'commit', 'push', 'publish', 'end'].includes(name);
 }
 
@@ -169,7 +171,7 @@ function letterOf(
   { input, shared }: RunScope,
   { stage, message, isFinal }: Failed,
   earlier: EarlierWork | null,
-): DeadLetter | undefined {
+): EditDeadLetter | undefined {
   if (isFinal) return undefined;
   const { instruction, number } = input;
   return {
@@ -185,7 +187,7 @@ function letterOf(
 function afterEnd(
   outcome: EditOutcome,
   before: SessionState,
-  letter: DeadLetter | undefined,
+  letter: EditDeadLetter | undefined,
 ): SessionChange {
   const others = before.deadLetters.filter(({ number }) => number !== letter?.number);
   const deadLetters = letter === undefined ? before.deadLetters : [...others, letter];

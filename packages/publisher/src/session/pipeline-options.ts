@@ -15,7 +15,7 @@ import type { BuildOptions } from '../build/run-build.ts';
 import type { CredentialHolder } from '../git/credentials.ts';
 import type { EditModel } from '../llm/edit-model.ts';
 import type { Publisher } from '../publish/publisher.ts';
-import type { SessionStore } from './session-store.ts';
+import type { SessionStates } from './session-store.ts';
 
 /** Where the pages of a client are published. */
 export interface PublishTarget {
@@ -42,7 +42,7 @@ export interface PipelineOptions {
   readonly build: BuildOptions;
   /** Where a client's site is published; called for each attempt. */
   readonly target: (clientId: string) => PublishTarget;
-  readonly sessions: SessionStore;
+  readonly sessions: SessionStates;
   /** Who commits. Default: Holdfast. */
   readonly author?: { readonly name: string; readonly email: string };
   /** The longest that one git command may run, in milliseconds. Default 120,000. */
@@ -92,7 +92,7 @@ const schema = {
   model: objectWith<EditModel>(['complete']),
   build: objectWith<BuildOptions>(['command', 'args']),
   target: callback<PipelineOptions['target']>(),
-  sessions: objectWith<SessionStore>(['read', 'list', 'replace', 'update']),
+  sessions: objectWith<SessionStates>(['read', 'list', 'replace', 'update']),
   author: objectWith<{ readonly name: string; readonly email: string }>(['name', 'email'], {
     name: 'Holdfast',
     email: 'holdfast@localhost',

@@ -3,7 +3,7 @@ import { SiteStoreError, StaleFenceError, UnknownSessionError } from '../errors.
 import type { EditInput } from './edit-input.ts';
 import type { PipelineShared } from './pipeline-shared.ts';
 import { RunWorkspace } from './run-workspace.ts';
-import type { SessionLog, Stage } from './session-log.ts';
+import type { SessionLog, EditStage } from './session-log.ts';
 import type { SessionChange, SessionState } from './session-store.ts';
 
 const STEP_ATTEMPTS = 3;
@@ -28,7 +28,12 @@ export class RunScope {
     return `${this.input.sessionId}.${this.input.number}`;
   }
 
-  log(stage: Stage, kind: SessionLog['kind'], level: SessionLog['level'], message: string): void {
+  log(
+    stage: EditStage,
+    kind: SessionLog['kind'],
+    level: SessionLog['level'],
+    message: string,
+  ): void {
     const { emitter, options } = this.shared;
     const { sessionId } = this.input;
     const { runId } = this.context;
@@ -39,7 +44,7 @@ export class RunScope {
   /** Runs a stage once. Before its effects the session learns of it; a worker that was replaced stops there. */
   async stage<Value extends Durable>(
     name: string,
-    stage: Stage,
+    stage: EditStage,
     work: (step: StepContext) => Promise<Value>,
     after: (value: Value, before: SessionState) => SessionChange = () => ({}),
   ): Promise<Value> {
@@ -70,12 +75,12 @@ export class RunScope {
     await this.context.receive('retry', { timeoutMs: Math.min(delayMs, maxRoundDelayMs) });
   }
 
-  networkLost(stage: Stage, reason: string): void {
+  networkLost(stage: EditStage, reason: string): void {
     this.#isNetworkLost = true;
     this.log(stage, 'network-error', 'error', `Network error: ${reason}`);
   }
 
-  networkFound(stage: Stage): void {
+  networkFound(stage: EditStage): void {
     if (!this.#isNetworkLost) return;
     this.#isNetworkLost = false;
     this.log(stage, 'network-restored', 'info', 'Connection restored');
@@ -84,7 +89,7 @@ export class RunScope {
   /** The state tells people how an edit is; that it cannot be told is no reason to stop the edit. */
   async #save(
     { fence, signal }: StepContext,
-    stage: Stage,
+    stage: EditStage,
     change: (before: SessionState) => SessionChange,
   ): Promise<void> {
     const { sessionId } = this.input;

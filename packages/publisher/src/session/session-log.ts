@@ -1,7 +1,7 @@
 import type { EventKinds } from '@holdfast/foundation';
 
 /** The parts of the way of an edit. */
-export type Stage = 'begin' | 'edit' | 'build' | 'commit' | 'push' | 'publish' | 'end';
+export type EditStage = 'begin' | 'edit' | 'build' | 'commit' | 'push' | 'publish' | 'end';
 
 /** What happened, as a word to wait for; `message` says the same to people. */
 export type SessionLogKind =
@@ -44,7 +44,7 @@ export interface SessionLog {
   readonly level: 'info' | 'warning' | 'error';
   readonly sessionId: string;
   readonly runId: string;
-  readonly stage: Stage;
+  readonly stage: EditStage;
   readonly message: string;
   readonly atMs: number;
 }

@@ -1,11 +1,11 @@
 import { StaleFenceError, SiteStoreError, UnknownSessionError } from '../errors.ts';
-import type { SiteStore, StoreCallOptions } from '../publish/site-store.ts';
+import type { SiteStore, SiteCallOptions } from '../publish/site-store.ts';
 import type { EarlierWork } from './edit-input.ts';
-import type { Stage } from './session-log.ts';
+import type { EditStage } from './session-log.ts';
 
 /** An edit that could not reach the site, with all that is needed to try again. */
-export interface DeadLetter {
-  readonly stage: Stage;
+export interface EditDeadLetter {
+  readonly stage: EditStage;
   readonly reason: string;
   readonly atMs: number;
   readonly instruction: string;
@@ -21,7 +21,7 @@ export interface SessionState {
   readonly branch: string;
   /** `waiting`: for a credential, a permission or a network, and tried again by itself. */
   readonly status: 'running' | 'waiting' | 'published' | 'superseded' | 'conflict' | 'failed';
-  readonly stage: Stage;
+  readonly stage: EditStage;
   /** Edits so far, this one included. */
   readonly edits: number;
   readonly runId: string;
@@ -33,7 +33,7 @@ export interface SessionState {
   readonly commit?: string | undefined;
   readonly release?: string | undefined;
   readonly sideBranch?: string | undefined;
-  readonly deadLetters: readonly DeadLetter[];
+  readonly deadLetters: readonly EditDeadLetter[];
 }
 
 /** What a run changes of its session. */
@@ -48,7 +48,7 @@ const PREFIX = 'sessions/';
 const HEADERS = { contentType: 'application/json', cacheControl: 'no-store' };
 
 /** The states of all sessions, in a store that several workers share. */
-export class SessionStore {
+export class SessionStates {
   readonly #store: SiteStore;
 
   /** @param store another one than those of the sites: a site that is down must not hide its sessions */
@@ -57,14 +57,14 @@ export class SessionStore {
   }
 
   /** @throws UnknownSessionError; SiteStoreError */
-  async read(sessionId: string, options?: StoreCallOptions): Promise<SessionState> {
+  async read(sessionId: string, options?: SiteCallOptions): Promise<SessionState> {
     const found = await this.#find(sessionId, options);
     if (found === undefined) throw new UnknownSessionError(sessionId);
     return found.state;
   }
 
   /** All sessions. @throws SiteStoreError */
-  async list(options?: StoreCallOptions): Promise<readonly SessionState[]> {
+  async list(options?: SiteCallOptions): Promise<readonly SessionState[]> {
     const keys = await this.#store.list(PREFIX, options);
     const objects = await Promise.all(keys.map((key) => this.#store.get(key, options)));
     return objects.filter((object) => object !== undefined).map(({ body }) => parse(body));
@@ -74,7 +74,7 @@ export class SessionStore {
   async replace(
     sessionId: string,
     change: (before: SessionState | undefined) => SessionState,
-    options?: StoreCallOptions,
+    options?: SiteCallOptions,
   ): Promise<SessionState> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const found = await this.#find(sessionId, options);
@@ -95,7 +95,7 @@ export class SessionStore {
   async update(
     { sessionId, runId, fence }: { sessionId: string; runId: string; fence: bigint },
     change: (before: SessionState) => SessionChange,
-    options?: StoreCallOptions,
+    options?: SiteCallOptions,
   ): Promise<SessionState> {
     return this.replace(
       sessionId,
@@ -113,7 +113,7 @@ export class SessionStore {
 
   async #find(
     sessionId: string,
-    options: StoreCallOptions | undefined,
+    options: SiteCallOptions | undefined,
   ): Promise<{ readonly state: SessionState; readonly etag: string } | undefined> {
     const object = await this.#store.get(keyOf(sessionId), options);
     return object && { state: parse(object.body), etag: object.etag };

@@ -22,7 +22,7 @@ const MAX_SHOWN_BYTES = 262_144;
 const MAX_SUMMARY_CHARACTERS = 500;
 const RESERVED = new Set(['.git', 'node_modules', '.holdfast']);
 
-const SYSTEM = `You edit the sources of a static website. Answer with JSON alone, of the form
+const SYSTEM = `You edit the sources of a static website. StoredAnswer with JSON alone, of the form
 {"summary": "what was changed, in one line", "files": [{"path": "src/pages/index.astro", "content": "the whole file"}]}.
 A file whose content is null is removed. Leave out files that stay as they are.`;
 

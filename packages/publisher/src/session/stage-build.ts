@@ -5,7 +5,7 @@ import type { RunSources } from './run-workspace.ts';
 import type { SessionChange, SessionState } from './session-store.ts';
 
 /** A build as it is remembered: its files are made again where they are missing. */
-export type BuildRecord =
+type BuildRecord =
   | { readonly kind: 'built'; readonly digest: string; readonly warnings: readonly string[] }
   | { readonly kind: 'failed'; readonly reason: string };
 

@@ -7,7 +7,7 @@ import type { RunScope } from './run-scope.ts';
 import { editRequest } from './site-edit.ts';
 
 /** Where an edit begins, or why not. */
-export type Begin =
+type Begin =
   | {
       readonly kind: 'ready';
       readonly base: string;
@@ -17,7 +17,7 @@ export type Begin =
   | { readonly kind: 'unreachable'; readonly failure: RemoteFailure };
 
 /** The answer as it is remembered before anything is done with it. */
-export type Answer =
+export type StoredAnswer =
   | { readonly kind: 'answered'; readonly text: string; readonly stopReason: string }
   | { readonly kind: 'failed'; readonly reason: string };
 
@@ -43,7 +43,7 @@ export async function askModel(
   scope: RunScope,
   { base, baseBranch }: { readonly base: string; readonly baseBranch: string },
   { signal }: StepContext,
-): Promise<Answer> {
+): Promise<StoredAnswer> {
   const { workspace, input, shared } = scope;
   await workspace.open(signal);
   await workspace.have(base, baseBranch, signal);

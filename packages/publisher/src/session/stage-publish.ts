@@ -7,7 +7,7 @@ import type { SessionChange } from './session-store.ts';
 import { EDIT_BUILD, buildCommit } from './stage-build.ts';
 
 /** What is to be published. */
-export interface Publication {
+interface PushedCommit {
   /** The commit of the branch. */
   readonly commit: string;
   /** Whether it is the commit that was built before it was pushed. */
@@ -15,7 +15,7 @@ export interface Publication {
 }
 
 /** How a publish ended. */
-export type PublishEnd =
+type PublishEnd =
   | { readonly kind: 'published'; readonly release: string }
   | { readonly kind: 'superseded' }
   | { readonly kind: 'given-up'; readonly reason: string };
@@ -29,7 +29,7 @@ type Attempt =
     };
 
 /** Publishes in rounds until the target has the commit. */
-export async function publish(scope: RunScope, publication: Publication): Promise<PublishEnd> {
+export async function publish(scope: RunScope, publication: PushedCommit): Promise<PublishEnd> {
   const { maxRounds } = scope.shared.options;
   for (let round = 0; ; round += 1) {
     const attempt = await scope.stage(
@@ -50,7 +50,7 @@ export async function publish(scope: RunScope, publication: Publication): Promis
 
 async function publishOnce(
   scope: RunScope,
-  publication: Publication,
+  publication: PushedCommit,
   round: number,
   step: StepContext,
 ): Promise<Attempt> {
@@ -111,7 +111,7 @@ function failed(
 
 async function send(
   scope: RunScope,
-  { commit, isOwn }: Publication,
+  { commit, isOwn }: PushedCommit,
   { fence, signal }: StepContext,
 ): Promise<PublishOutcome> {
   const { workspace, shared, input, context } = scope;

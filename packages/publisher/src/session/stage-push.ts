@@ -6,7 +6,7 @@ import type { RunSources } from './run-workspace.ts';
 import type { SessionChange } from './session-store.ts';
 
 /** Where the commit of an edit ended. */
-export type PushEnd =
+type PushEnd =
   | { readonly kind: 'pushed'; readonly commit: string }
   | { readonly kind: 'conflict'; readonly sideBranch: string; readonly paths: readonly string[] }
   | { readonly kind: 'given-up'; readonly reason: string };

@@ -10,7 +10,8 @@ test('links are found in attributes, and resolved from the page that has them', 
 
 test('a link to a directory is one to its page, and a link to what is missing is broken', () => {
   const paths = new Set(['index.html', 'about/index.html', 'x.css']);
-  const page = '<a href="/about">a</a><a href="/about/">b</a><link href="x.css"><a href="/gone/">c</a>';
+  const page =
+    '<a href="/about">a</a><a href="/about/">b</a><link href="x.css"><a href="/gone/">c</a>';
   expect(brokenLinksOf(new Map([['index.html', page]]), paths)).toEqual([
     { page: 'index.html', target: '/gone/' },
   ]);

@@ -98,7 +98,10 @@ test('an edit of a branch that was rewritten is set aside, and brings nothing ba
   const edit = await edited(url, 'b.txt', 'mine\n', 's.1');
   await plainGit(url, 'update-ref', 'refs/heads/main', 'main~1');
   await pushDirectly(url, 'main', { 'c.txt': 'after\n' });
-  expect(await push(edit, 's.1')).toMatchObject({ kind: 'conflict', report: { kind: 'rewritten' } });
+  expect(await push(edit, 's.1')).toMatchObject({
+    kind: 'conflict',
+    report: { kind: 'rewritten' },
+  });
   expect(await filesOf(url, 'main')).toBe('a.txt\nc.txt');
 });
 

@@ -55,7 +55,8 @@ export async function pushDirectly(
   await plainGit(clone, 'clone', '--quiet', url, 'clone');
   const directory = join(clone, 'clone');
   const remote = await plainGit(directory, 'ls-remote', 'origin', branch);
-  if (remote !== '') await plainGit(directory, 'checkout', '--quiet', '-B', branch, `origin/${branch}`);
+  if (remote !== '')
+    await plainGit(directory, 'checkout', '--quiet', '-B', branch, `origin/${branch}`);
   else await plainGit(directory, 'checkout', '--quiet', '-B', branch);
   for (const [path, content] of Object.entries(files)) {
     await writeFile(join(directory, path), content);
@@ -71,7 +72,10 @@ export class LocalWorkspace extends GitWorkspace {
     const listed = await plainGit(this.directory, 'ls-remote', this.url);
     const lines = listed === '' ? [] : listed.split('\n');
     const refs = lines.map((line) => line.split('\t').toReversed());
-    return { kind: 'reachable', refs: new Map(refs.map(([name = '', commit = '']) => [name, commit])) };
+    return {
+      kind: 'reachable',
+      refs: new Map(refs.map(([name = '', commit = '']) => [name, commit])),
+    };
   }
 }
 

@@ -18,7 +18,7 @@ interface Asked {
   readonly model: ClaudeModel;
   readonly progress: ModelProgress[];
   readonly sent: () => number;
-  ask(): ReturnType<ClaudeModel['complete']>;
+  readonly ask: () => ReturnType<ClaudeModel['complete']>;
 }
 
 function opened(more: Partial<ClaudeOptions> = {}, timer: FakeClock = clock): Asked {
@@ -43,7 +43,11 @@ function opened(more: Partial<ClaudeOptions> = {}, timer: FakeClock = clock): As
 
 test('an answer is put together from its stream, with what it cost', async () => {
   const { ask, model } = opened();
-  expect(await ask()).toMatchObject({ text: 'answer to p', stopReason: 'end_turn', outputTokens: 3 });
+  expect(await ask()).toMatchObject({
+    text: 'answer to p',
+    stopReason: 'end_turn',
+    outputTokens: 3,
+  });
   expect(model.getStats()).toEqual({ requests: 1, usedTokens: 4 });
 });
 

@@ -45,14 +45,16 @@ test('over HTTP a cookie keeps a page and its files together; nothing outside th
   const store = createMemorySiteStore();
   const publisher = createPublisher({ store });
   await publisher.publish(await siteOf('one'), stampOf(1));
-  await using server = await serveSite({ store, pointerTtlMs: 0 });
+  const server = await serveSite({ store, pointerTtlMs: 0 });
   const page = await fetch(server.url);
   const cookie = page.headers.get('set-cookie')?.split(';')[0] ?? '';
   await publisher.publish(await siteOf('two'), stampOf(2));
   const style = await fetch(`${server.url}/site.css`, { headers: { cookie } });
   expect(await style.text()).toBe('/* one */');
   const etag = style.headers.get('etag') ?? '';
-  const known = await fetch(`${server.url}/site.css`, { headers: { cookie, 'if-none-match': etag } });
+  const known = await fetch(`${server.url}/site.css`, {
+    headers: { cookie, 'if-none-match': etag },
+  });
   expect(known.status).toBe(304);
   expect((await fetch(`${server.url}/gone`)).status).toBe(404);
   expect((await fetch(`${server.url}/%2e%2e%2fcurrent.json`)).status).toBe(400);

@@ -69,7 +69,7 @@ export function faultyStore(
 }
 
 /** A bucket of an S3 server in this process. */
-export async function s3Store(): Promise<{ store: SiteStore; close(): Promise<void> }> {
+export async function s3Store(): Promise<{ store: SiteStore; close: () => Promise<void> }> {
   const server = await createS3Server();
   const client = new S3Client({
     endpoint: server.url,

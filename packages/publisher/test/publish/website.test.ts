@@ -1,7 +1,10 @@
 import { expect, test } from '@jest/globals';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { createMemorySiteStore } from '../../src/publish/memory-store.ts';
-import { type WebsitePublisher, createWebsitePublisher } from '../../src/publish/website-publisher.ts';
+import {
+  type WebsitePublisher,
+  createWebsitePublisher,
+} from '../../src/publish/website-publisher.ts';
 import { buildOf, faultyStore, stampOf } from './sites.ts';
 
 const clock = createFakeClock();
@@ -42,7 +45,9 @@ test('a publish that failed is made whole by the next, and nothing is removed be
   expect(await website.publish(await buildOf(two), stampOf(2))).toMatchObject({ kind: 'failed' });
   await clock.advance(5_000);
   expect(await website.removeUnneeded()).toEqual({ removed: [], failed: [] });
-  expect(await website.publish(await buildOf(two), stampOf(2))).toMatchObject({ kind: 'published' });
+  expect(await website.publish(await buildOf(two), stampOf(2))).toMatchObject({
+    kind: 'published',
+  });
   expect(String((await store.get('a/index.html'))?.body)).toBe('<html>2</html>');
 });
 

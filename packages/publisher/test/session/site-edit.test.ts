@@ -41,7 +41,9 @@ test('an edit writes and removes files, and never through a link', async () => {
   expect(await readFile(join(directory, 'd/e.txt'), 'utf8')).toBe('e');
   await expect(readFile(join(directory, 'a.txt'))).rejects.toThrow('ENOENT');
   await symlink(await temporary(), join(directory, 'out'));
-  await expect(applyEdit(edit([{ path: 'out/x', content: '' }]), directory)).rejects.toThrow(/link/);
+  await expect(applyEdit(edit([{ path: 'out/x', content: '' }]), directory)).rejects.toThrow(
+    /link/,
+  );
 });
 
 test('the question has the sources, and nothing of git or of modules', async () => {

@@ -47,7 +47,7 @@ export interface TestSession {
 }
 
 /** What a test says of its session; the rest is made up. */
-export interface TestSessionSpec {
+interface TestSessionSpec {
   readonly clientId?: string;
   readonly chatThreadId?: string;
   readonly instruction: string;
@@ -304,7 +304,7 @@ export class ErrorRecoveryHarness {
 }
 
 /** A worker in this process. */
-export class TestWorker {
+class TestWorker {
   readonly runner: MemoryRunner<PipelineFunctions>;
   readonly service: SessionService;
   readonly #opened: ReturnType<typeof openWorker>;

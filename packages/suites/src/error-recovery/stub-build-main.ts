@@ -2,17 +2,25 @@
  * A build of a small site, as a process: copies `pages/` and `site.css` to its argument, and breaks where it is told.
  * Faults are in `build.json` of the sources, or in a file of `HOLDFAST_BUILD_FAULTS` with the name of the session.
  */
-import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { basename, dirname, join } from 'node:path';
 import { environment } from '@holdfast/foundation';
 
 /** How a build breaks. */
-export type BuildFault = 'BUILD_ERROR' | 'BUILD_HANG' | 'BUILD_OOM' | 'BUILD_WARNING';
+export type BuildFault =
+  | 'BUILD_ERROR'
+  | 'BUILD_HANG'
+  | 'BUILD_LARGE'
+  | 'BUILD_OOM'
+  | 'BUILD_WARNING';
 
 const [, , output = ''] = process.argv;
 const BYTES = 16_777_216;
 const POLL_MS = 5;
+/** A thousand large files: more than a small heap holds. */
+const LARGE_FILES = 1_000;
+const LARGE_WORDS = 25_000;
 
 function faultsOf(): readonly unknown[] {
   const own = existsSync('build.json') ? readFileSync('build.json', 'utf8') : '';
@@ -31,6 +39,12 @@ if (!existsSync('package.json')) {
 }
 cpSync('pages', output, { recursive: true });
 cpSync('site.css', join(output, 'site.css'));
+if (faults.includes('BUILD_LARGE')) {
+  const text = `<html>${'large '.repeat(LARGE_WORDS)}</html>`;
+  for (let index = 0; index < LARGE_FILES; index += 1) {
+    writeFileSync(join(output, `large-${index}.html`), text);
+  }
+}
 if (faults.includes('BUILD_WARNING')) process.stdout.write('[WARN] a component has no name\n');
 if (faults.includes('BUILD_ERROR')) {
   process.stderr.write('a component has a syntax error\n');

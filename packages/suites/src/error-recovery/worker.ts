@@ -3,7 +3,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import {
   type CredentialHolder,
   type PublishPipeline,
-  SessionStore,
+  SessionStates,
   createClaudeModel,
   createCredentialHolder,
   createPublishPipeline,
@@ -97,7 +97,7 @@ export function openWorker(options: WorkerOptions): {
       name: bucketOf(clientId),
       publisher: createPublisher({ store: storeOf(bucketOf(clientId)), retryDelayMs: 20 }),
     }),
-    sessions: new SessionStore(storeOf(SESSIONS_BUCKET)),
+    sessions: new SessionStates(storeOf(SESSIONS_BUCKET)),
     probeTimeoutMs: 2_000,
     gitTimeoutMs: 20_000,
     staleLockMs: 1,

@@ -91,9 +91,7 @@ test('a remote that hangs is a timeout and no refusal, and a limit of requests i
   harness.claude.mockClaudeDelay(1_000, { times: 1 });
   const session = await harness.createTestSession({ instruction: 'Push to a hung remote' });
   await harness.waitForLog('stage-done', session);
-  await harness.stage.git.setFaults([
-    { kind: 'slow', service: 'push', delayMs: 600_000 },
-  ]);
+  await harness.stage.git.setFaults([{ kind: 'slow', service: 'push', delayMs: 600_000 }]);
   const [hung] = await harness.waitForLog('git-saved-locally', session);
   expect(hung?.message).toContain('does not answer');
   await harness.stage.git.setFaults([{ kind: 'status', service: 'push', status: 429, times: 1 }]);

@@ -9,7 +9,7 @@ import {
 import { createHash } from 'node:crypto';
 import { type Clock, systemClock, withDeadline } from '@holdfast/foundation';
 import { SiteStoreError } from '../../errors.ts';
-import type { RemovalResult, SiteStore, StoreCallOptions } from '../site-store.ts';
+import type { RemovalResult, SiteStore, SiteCallOptions } from '../site-store.ts';
 import { isConflict, isMissing, toStoreError } from './s3-errors.ts';
 
 /** A bucket, and how it is asked. */
@@ -120,7 +120,7 @@ async function removeAll(
 
 type Caller = <T>(
   what: string,
-  given: StoreCallOptions | undefined,
+  given: SiteCallOptions | undefined,
   work: (signal: AbortSignal) => Promise<T>,
 ) => Promise<T>;
 

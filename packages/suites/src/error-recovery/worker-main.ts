@@ -1,0 +1,24 @@
+/** A worker of the publish pipeline in a process of its own, on runs in Postgres; it tells its log to its parent. */
+import { createDbosRunner } from '@holdfast/operations/dbos';
+import { type WorkerOptions, openWorker } from './worker.ts';
+
+/** Of a worker process. */
+export interface WorkerProcessOptions {
+  readonly worker: WorkerOptions;
+  readonly databaseUrl: string;
+  readonly leaseMs: number;
+  readonly pollMs: number;
+  /** The stage after which it ends itself as kill -9 would. */
+  readonly dieAfter: string | null;
+}
+
+const { worker, databaseUrl, leaseMs, pollMs, dieAfter }: WorkerProcessOptions = JSON.parse(
+  process.argv[2] ?? '{}',
+);
+const { pipeline } = openWorker(worker);
+pipeline.on('log', (log) => {
+  if (dieAfter === log.message && log.kind === 'stage-done') process.kill(process.pid, 'SIGKILL');
+  process.send?.(log);
+});
+await createDbosRunner({ functions: pipeline.functions, databaseUrl, leaseMs, pollMs });
+process.send?.('open');
