@@ -21,7 +21,8 @@ type FeatureCollection = SnapshotData;
 `;
 
 /** A method of the guide returns nothing and yet passes the result on, so that its extractor may return anything. */
-const EXTRACTOR = 'extractor: { extractLayer(state: string, layer: LegislativeLayerType): Promise<any> };';
+const EXTRACTOR =
+  'extractor: { extractLayer(state: string, layer: LegislativeLayerType): Promise<any> };';
 const API = `
   rateLimiter: { check(client: string): boolean };
   lookupService: { lookup(lat: number, lon: number): Promise<SnapshotData> };
@@ -57,7 +58,10 @@ const surroundings: readonly Surrounding[] = [
 
 /** The TypeScript blocks of the guide as modules; only the place that they import from is another. */
 export function guidePrograms(guide: string): string[] {
-  const blocks = Array.from(guide.matchAll(/^```typescript\n(.*?)^```$/gms), ([, code = '']) => code);
+  const blocks = Array.from(
+    guide.matchAll(/^```typescript\n(.*?)^```$/gms),
+    ([, code = '']) => code,
+  );
   return blocks.map((code) => {
     const found = surroundings.filter(({ of }) => code.includes(of));
     const [around] = found;
@@ -72,7 +76,11 @@ export function guidePrograms(guide: string): string[] {
  * @param folder in a package that has what they import; it is emptied first and removed afterwards.
  * @returns what the compiler says.
  */
-export function compilePrograms(root: string, folder: string, programs: readonly string[]): string[] {
+export function compilePrograms(
+  root: string,
+  folder: string,
+  programs: readonly string[],
+): string[] {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const names = programs.map((code, at) => {
