@@ -5,7 +5,7 @@ import { join, relative, sep } from 'node:path';
 const COMPILE_TIMEOUT_MS = 120_000;
 
 /** Declarations that the guide leaves to its reader, and what stands around a block that is a part of a class. */
-interface Surrounding {
+interface BlockContext {
   /** A text that only this block has. */
   readonly of: string;
   readonly before: string;
@@ -29,7 +29,7 @@ const API = `
   getClientId(request: IncomingMessage): string;
   sendError(response: ServerResponse, status: number, code: string, message: string): void;`;
 
-const surroundings: readonly Surrounding[] = [
+const contexts: readonly BlockContext[] = [
   {
     of: 'options.maxRetries; attempt++',
     before: `async function current(this: { ${EXTRACTOR} delay(ms: number): Promise<void> }, state: string, layer: LegislativeLayerType, options: { maxRetries: number; retryDelayMs: number }): Promise<unknown> {`,
@@ -63,7 +63,7 @@ export function guidePrograms(guide: string): string[] {
     ([, code = '']) => code,
   );
   return blocks.map((code) => {
-    const found = surroundings.filter(({ of }) => code.includes(of));
+    const found = contexts.filter(({ of }) => code.includes(of));
     const [around] = found;
     if (around === undefined || found.length > 1) throw new Error(`no place for ${code}`);
     const renamed = code.replaceAll("'./resilience'", "'@holdfast/resilience'");

@@ -1,4 +1,4 @@
-/* oxlint-disable jest/no-standalone-expect -- withPromtool is test, or test.skip where there is no promtool */
+/* oxlint-disable jest/no-standalone-expect, jest/expect-expect, jest/no-disabled-tests -- withPromtool is test, or test.skip where there is no promtool */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
