@@ -36,7 +36,7 @@ function serviceOf(
     gateways: gateways.map(({ url }) => url),
     fetch: (url, { headers, signal }) => fetch(url, { headers, signal }),
     retry: { maxAttempts: 1 },
-    blockTimeoutMs: 300,
+    blockTimeoutMs: 15_000,
     ...options,
   });
   opened.push(service);
@@ -70,7 +70,7 @@ test.each(['slow', 'corrupt', 'error', 'throttled', 'hung', 'cut'] as const)(
   async (mode) => {
     const first = await gateway(mode);
     const second = await gateway('ok');
-    const service = serviceOf([first, second]);
+    const service = serviceOf([first, second], mode === 'hung' ? { blockTimeoutMs: 3_000 } : {});
     expect(await service.syncSnapshot(large.cid)).toEqual(snapshot);
     expect(first.requests()).toBeGreaterThan(0);
   },
@@ -186,7 +186,10 @@ test('bytes, blocks and syncs are bounded', async () => {
     });
   }
   const hung = await gateway('hung');
-  const service = serviceOf([hung], { bulkhead: { maxConcurrent: 1, maxQueueSize: 0 } });
+  const service = serviceOf([hung], {
+    bulkhead: { maxConcurrent: 1, maxQueueSize: 0 },
+    blockTimeoutMs: 300,
+  });
   const running = service.downloadWithFallback(large.cid, [hung.url]);
   await expect(service.downloadWithFallback(large.cid, [hung.url])).rejects.toMatchObject({
     code: 'RESILIENCE_BULKHEAD_FULL',
