@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 
 /** Folders whose files are topics too: `catalog/search.ts` is `catalog-search`. */
-const FAMILIES = ['catalog'];
+const FAMILIES = ['atlas', 'catalog'];
 
 async function topicsIn(folder: string, prefix: string): Promise<[topic: string, path: string][]> {
   const names = await readdir(`${import.meta.dirname}/${folder}`);

@@ -12,10 +12,20 @@ export type Ring = readonly Position[];
 /** An outer ring, then its holes. */
 export type PolygonRings = readonly Ring[];
 
+/** One polygon, in the form of GeoJSON. */
+interface PolygonGeometry {
+  readonly type: 'Polygon';
+  readonly coordinates: PolygonRings;
+}
+
+/** Several polygons, such as islands. */
+interface MultiPolygonGeometry {
+  readonly type: 'MultiPolygon';
+  readonly coordinates: readonly PolygonRings[];
+}
+
 /** The geometries that a district may have. */
-export type DistrictGeometry =
-  | { readonly type: 'Polygon'; readonly coordinates: PolygonRings }
-  | { readonly type: 'MultiPolygon'; readonly coordinates: readonly PolygonRings[] };
+export type DistrictGeometry = PolygonGeometry | MultiPolygonGeometry;
 
 /** A district as a portal sends it and a snapshot keeps it. */
 export interface DistrictFeature {

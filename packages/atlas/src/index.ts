@@ -63,5 +63,5 @@ export {
 } from './batch/distributed.ts';
 export type { BatchOrchestratorOptions, ExtractionTask } from './batch/orchestrator-options.ts';
 export { type BatchProgress, createProgressBar, formatProgress } from './batch/progress-bar.ts';
-export { IPFSSyncService, type SyncOptions } from './ipfs/ipfs-sync-service.ts';
+export { IPFSSyncService, type SnapshotSyncOptions } from './ipfs/ipfs-sync-service.ts';
 export type { IPFSSyncOptions } from './ipfs/sync-options.ts';

@@ -14,7 +14,7 @@ import { TestDataFactory } from '../src/esim-go.ts';
 import { parseArguments } from '../src/control/program.ts';
 import { programFiles } from '../src/control/program-files.ts';
 
-const programs = ['http', 'dns', 'tls', 'git', 'esim-go'] as const;
+const programs = ['http', 'dns', 'tls', 'git', 'esim-go', 'portal'] as const;
 
 test.each(programs)('the %s program imports only Node and its own files', (name) => {
   const { main, files } = programFiles(new URL(`../src/${name}/main.ts`, import.meta.url), '/app');

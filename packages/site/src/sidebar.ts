@@ -23,6 +23,7 @@ const groups: readonly (readonly [folder: string, text: string, isCollapsed: boo
   ['faults', 'Faults', true],
   ['stage', 'Stage', true],
   ['database', 'Database', true],
+  ['atlas', 'Atlas', true],
   ['metrics', 'Metrics', true],
   ['reference', 'API', true],
   ['results', 'Results', true],

@@ -53,7 +53,7 @@ const schema = {
 };
 
 /** The options with their defaults. */
-export type ResolvedApiOptions = {
+type ResolvedApiOptions = {
   readonly [Name in keyof ShadowAtlasAPIOptions]-?: NonNullable<ShadowAtlasAPIOptions[Name]>;
 };
 

@@ -18,7 +18,7 @@ import {
 } from './sync-options.ts';
 
 /** Options of one sync. */
-export interface SyncOptions {
+export interface SnapshotSyncOptions {
   /** Ends the sync; it rejects with the signal's reason. Blocks that are stored stay. */
   readonly signal?: AbortSignal;
 }
@@ -63,7 +63,10 @@ export class IPFSSyncService {
    * @returns `null` when none has it: the work goes on with the last one.
    * @throws CidUnsupportedError for a CID that cannot be verified; the signal's reason
    */
-  async syncSnapshot(cid: string, { signal }: SyncOptions = {}): Promise<SnapshotData | null> {
+  async syncSnapshot(
+    cid: string,
+    { signal }: SnapshotSyncOptions = {},
+  ): Promise<SnapshotData | null> {
     parseCid(cid);
     return this.resilience.execute(
       'ipfs-gateway',
@@ -80,7 +83,7 @@ export class IPFSSyncService {
   async downloadWithFallback(
     cid: string,
     gateways: readonly string[],
-    { signal }: SyncOptions = {},
+    { signal }: SnapshotSyncOptions = {},
   ): Promise<SnapshotData> {
     parseCid(cid);
     return this.resilience.execute('ipfs-gateway', (within) => this.#read(cid, gateways, within), {

@@ -71,7 +71,7 @@ const schema = {
   gateways,
   directory: optional(string({ maxLength: MAX_PATH })),
   maxBytes: integer({ min: 1, max: 4 * GIB, default: GIB / 4 }),
-  maxBlockBytes: integer({ min: 1, max: GIB, default: GIB / 256 }),
+  maxBlockBytes: integer({ min: 1, max: GIB, default: 4_194_304 }),
   maxBlocks: integer({ min: 1, max: 10_000_000, default: 10_000 }),
   blockConcurrency: integer({ min: 1, max: 64, default: 4 }),
   circuitBreaker: ofPolicy<ResolvedSyncOptions['circuitBreaker']>({

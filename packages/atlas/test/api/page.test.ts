@@ -86,7 +86,10 @@ inBrowser('a click on the map asks for the districts there', async () => {
   await page.goto(url);
   await page.locator('#map path').nth(2).waitFor();
   const box = await page.locator('#map').boundingBox();
-  await page.mouse.click((box?.x ?? 0) + (box?.width ?? 0) / 2, (box?.y ?? 0) + (box?.height ?? 0) / 2);
+  await page.mouse.click(
+    (box?.x ?? 0) + (box?.width ?? 0) / 2,
+    (box?.y ?? 0) + (box?.height ?? 0) / 2,
+  );
   await listed('District 1');
   const lat = Number(await page.getByLabel('Latitude').inputValue());
   expect(Math.abs(lat - 46)).toBeLessThan(0.1);
@@ -114,27 +117,30 @@ inBrowser('a failure is shown with its code, and a stale answer with its age', a
   expect(await page.locator('body').textContent()).not.toContain('Database');
 });
 
-inBrowser('the page fits a telephone and a desk: nothing is cut off, nothing overlaps', async () => {
-  for (const width of WIDTHS) {
-    await page.setViewportSize({ width, height: 800 });
-    await page.goto(url);
-    await find(44, -87);
-    await listed('<img');
-    const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-    expect({ width, overflow: Number(overflow) <= 0 }).toEqual({ width, overflow: true });
-    const boxes = await Promise.all(
-      ['#map', '#lookup', '.zoom'].map((selector) => page.locator(selector).boundingBox()),
-    );
-    for (const [at, box] of boxes.entries()) {
-      expect(box?.width).toBeGreaterThan(200);
-      for (const other of boxes.slice(at + 1)) {
-        const isApart =
-          (box?.x ?? 0) + (box?.width ?? 0) <= (other?.x ?? 0) ||
-          (other?.x ?? 0) + (other?.width ?? 0) <= (box?.x ?? 0) ||
-          (box?.y ?? 0) + (box?.height ?? 0) <= (other?.y ?? 0) ||
-          (other?.y ?? 0) + (other?.height ?? 0) <= (box?.y ?? 0);
-        expect({ width, isApart }).toEqual({ width, isApart: true });
+inBrowser(
+  'the page fits a telephone and a desk: nothing is cut off, nothing overlaps',
+  async () => {
+    for (const width of WIDTHS) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.goto(url);
+      await find(44, -87);
+      await listed('<img');
+      const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+      expect({ width, overflow: Number(overflow) <= 0 }).toEqual({ width, overflow: true });
+      const boxes = await Promise.all(
+        ['#map', '#lookup', '.zoom'].map((selector) => page.locator(selector).boundingBox()),
+      );
+      for (const [at, box] of boxes.entries()) {
+        expect(box?.width).toBeGreaterThan(200);
+        for (const other of boxes.slice(at + 1)) {
+          const isApart =
+            (box?.x ?? 0) + (box?.width ?? 0) <= (other?.x ?? 0) ||
+            (other?.x ?? 0) + (other?.width ?? 0) <= (box?.x ?? 0) ||
+            (box?.y ?? 0) + (box?.height ?? 0) <= (other?.y ?? 0) ||
+            (other?.y ?? 0) + (other?.height ?? 0) <= (box?.y ?? 0);
+          expect({ width, isApart }).toEqual({ width, isApart: true });
+        }
       }
     }
-  }
-});
+  },
+);

@@ -28,7 +28,7 @@ test('at the bound the key that was used least recently goes, and its calls stay
 });
 
 test('after the close every key is refused, also a new one', async () => {
-  await using limiters = open(2);
+  const limiters = open(2);
   const before = limiters.get('a');
   await limiters.close();
   await expect(before.acquire()).rejects.toMatchObject({ code: 'RESILIENCE_RATE_LIMITER_CLOSED' });

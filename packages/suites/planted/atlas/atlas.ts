@@ -43,7 +43,7 @@ export const atlasBugs: readonly PlantedBug[] = [
     name: 'all clients share one limit',
     file: `${SOURCE}/api/shadow-atlas-api.ts`,
     sound: 'this.clients.get(clientId)',
-    broken: "this.clients.get(clientId.slice(0, 0))",
+    broken: 'this.clients.get(clientId.slice(0, 0))',
     tests: { path: `${TESTS}/api`, name: 'the limit of each client' },
   },
   {

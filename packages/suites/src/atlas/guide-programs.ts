@@ -5,7 +5,7 @@ import { join, relative, sep } from 'node:path';
 const COMPILE_TIMEOUT_MS = 120_000;
 
 /** Declarations that the guide leaves to its reader, and what stands around a block that is a part of a class. */
-interface Surrounding {
+interface BlockContext {
   /** A text that only this block has. */
   readonly of: string;
   readonly before: string;
@@ -21,14 +21,15 @@ type FeatureCollection = SnapshotData;
 `;
 
 /** A method of the guide returns nothing and yet passes the result on, so that its extractor may return anything. */
-const EXTRACTOR = 'extractor: { extractLayer(state: string, layer: LegislativeLayerType): Promise<any> };';
+const EXTRACTOR =
+  'extractor: { extractLayer(state: string, layer: LegislativeLayerType): Promise<any> };';
 const API = `
   rateLimiter: { check(client: string): boolean };
   lookupService: { lookup(lat: number, lon: number): Promise<SnapshotData> };
   getClientId(request: IncomingMessage): string;
   sendError(response: ServerResponse, status: number, code: string, message: string): void;`;
 
-const surroundings: readonly Surrounding[] = [
+const contexts: readonly BlockContext[] = [
   {
     of: 'options.maxRetries; attempt++',
     before: `async function current(this: { ${EXTRACTOR} delay(ms: number): Promise<void> }, state: string, layer: LegislativeLayerType, options: { maxRetries: number; retryDelayMs: number }): Promise<unknown> {`,
@@ -57,9 +58,12 @@ const surroundings: readonly Surrounding[] = [
 
 /** The TypeScript blocks of the guide as modules; only the place that they import from is another. */
 export function guidePrograms(guide: string): string[] {
-  const blocks = Array.from(guide.matchAll(/^```typescript\n(.*?)^```$/gms), ([, code = '']) => code);
+  const blocks = Array.from(
+    guide.matchAll(/^```typescript\n(.*?)^```$/gms),
+    ([, code = '']) => code,
+  );
   return blocks.map((code) => {
-    const found = surroundings.filter(({ of }) => code.includes(of));
+    const found = contexts.filter(({ of }) => code.includes(of));
     const [around] = found;
     if (around === undefined || found.length > 1) throw new Error(`no place for ${code}`);
     const renamed = code.replaceAll("'./resilience'", "'@holdfast/resilience'");
@@ -72,7 +76,11 @@ export function guidePrograms(guide: string): string[] {
  * @param folder in a package that has what they import; it is emptied first and removed afterwards.
  * @returns what the compiler says.
  */
-export function compilePrograms(root: string, folder: string, programs: readonly string[]): string[] {
+export function compilePrograms(
+  root: string,
+  folder: string,
+  programs: readonly string[],
+): string[] {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const names = programs.map((code, at) => {

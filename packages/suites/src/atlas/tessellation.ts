@@ -51,10 +51,7 @@ export function tessellation(count: number): DistrictLayer {
 /** Positions on the districts. */
 export function createPositions(count: number, seed: number): [lat: number, lon: number][] {
   const random = seededRandom(seed);
-  return Array.from({ length: count }, () => [
-    SOUTH + random() * HEIGHT,
-    WEST + random() * WIDTH,
-  ]);
+  return Array.from({ length: count }, () => [SOUTH + random() * HEIGHT, WEST + random() * WIDTH]);
 }
 
 /** What a program without an index does: a ray against each line of each district. */

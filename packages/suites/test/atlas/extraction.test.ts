@@ -20,9 +20,7 @@ import { waitUntil } from '../../src/wait-until.ts';
 const SEED = 20;
 const DISTRICTS = 40;
 const MINUTE_MS = 60_000;
-const tasks = portalStates.flatMap((state) =>
-  legislativeLayers.map((layer) => ({ state, layer })),
-);
+const tasks = portalStates.flatMap((state) => legislativeLayers.map((layer) => ({ state, layer })));
 
 let directory: string;
 let portal: PortalServer;
@@ -92,9 +90,14 @@ test(
     await expectWhole();
     const { requests, injected } = portal.getStats();
     const faults = Object.values(injected).reduce((sum, count) => sum + count, 0);
-    expect(Object.keys(injected).toSorted()).toEqual(
-      ['error-document', 'html', 'reset', 'throttled', 'truncated', 'unavailable'],
-    );
+    expect(Object.keys(injected).toSorted()).toEqual([
+      'error-document',
+      'html',
+      'reset',
+      'throttled',
+      'truncated',
+      'unavailable',
+    ]);
     expect(faults / requests).toBeGreaterThan(0.2);
   },
   MINUTE_MS,

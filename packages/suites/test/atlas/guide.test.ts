@@ -13,7 +13,9 @@ test(
   () => {
     const programs = guidePrograms(guide);
     expect(programs).toHaveLength(7);
-    expect(programs.filter((code) => code.includes("from '@holdfast/resilience';\n\nclass"))).toHaveLength(4);
+    expect(
+      programs.filter((code) => code.includes("from '@holdfast/resilience';\n\nclass")),
+    ).toHaveLength(4);
     expect(compilePrograms(root, folder, programs)).toEqual([]);
   },
   COMPILE_MS,

@@ -32,7 +32,9 @@ test('a lookup among many polygons takes less than a millisecond at the 99th per
     for (const [lat, lon] of sample) scanned.push(linearScan(layer, lat, lon));
   });
   const answered = await Promise.all(
-    sample.map(async ([lat, lon]) => (await service.lookup(lat, lon)).districts.map(({ id }) => id)),
+    sample.map(async ([lat, lon]) =>
+      (await service.lookup(lat, lon)).districts.map(({ id }) => id),
+    ),
   );
   expect(answered).toEqual(scanned);
   const oursMs = cpuMs(() => {

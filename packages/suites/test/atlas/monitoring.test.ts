@@ -1,4 +1,4 @@
-/* oxlint-disable jest/no-standalone-expect -- withPromtool is test, or test.skip where there is no promtool */
+/* oxlint-disable jest/no-standalone-expect, jest/expect-expect, jest/no-disabled-tests -- withPromtool is test, or test.skip where there is no promtool */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -70,7 +70,10 @@ test('an outage is in the numbers that the dashboard and the alerts of the guide
   expect(await ask()).toBe(200);
   const after = await scrape();
   expect(valueOf(after, CIRCUIT)).toBe(1);
-  const changedS = valueOf(after, 'circuit_breaker_last_state_change{name="api-server",key="district-lookup"}');
+  const changedS = valueOf(
+    after,
+    'circuit_breaker_last_state_change{name="api-server",key="district-lookup"}',
+  );
   expect(Math.abs(changedS - startS)).toBeLessThan(30);
   expect(valueOf(after, 'retry_attempts_total{operation="api-server"}')).toBeGreaterThan(0);
   expect(valueOf(after, 'bulkhead_rejected_total{name="api-server"}')).toBe(0);
