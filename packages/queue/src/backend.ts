@@ -1,5 +1,4 @@
 import type { LimitStore } from './limits/limit-store.ts';
-import type { Debounce } from './windows/debounce.ts';
 import type { ScheduleStore } from './schedules/schedule-store.ts';
 
 /**
@@ -144,6 +143,13 @@ export interface Publication {
   /** The store must have the jobs up to this sequence; otherwise it has lost some that precede these. */
   readonly previous: number;
   readonly jobs: readonly PublishedJob[];
+}
+
+/** A window in which jobs of one key are merged; see `DebounceOptions`. */
+export interface Debounce {
+  readonly key: string;
+  readonly windowMs: number;
+  readonly mode: 'first' | 'replace';
 }
 
 /** A job within a publication. */

@@ -23,6 +23,7 @@ import { networkLimitsBugs } from './network/limits.ts';
 import { protocolsBugs } from './breaking/protocols.ts';
 import { queueConsumerBugs } from './queue-consumers.ts';
 import { queueBugs } from './queue.ts';
+import { queueSharingBugs } from './queue-sharing.ts';
 import { reportBugs } from './breaking/report.ts';
 import { stageBugs } from './breaking/stage.ts';
 import { resilienceBugs } from './resilience.ts';
@@ -53,6 +54,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...protocolsBugs,
   ...queueBugs,
   ...queueConsumerBugs,
+  ...queueSharingBugs,
   ...reportBugs,
   ...stageBugs,
   ...resilienceBugs,

@@ -1,7 +1,7 @@
 import { onAbort } from '@holdfast/foundation';
 import type { StoredJob } from '../fallback/record.ts';
 import type { Accepted, Acceptor } from '../queue.ts';
-import type { Debounce } from '../windows/debounce.ts';
+import type { Debounce } from '../backend.ts';
 
 /** The arguments of an `enqueue` call, validated and serialized. */
 export interface Submission {
