@@ -2,7 +2,6 @@ import type { OperationOutcome } from './control/control.ts';
 import type { OperationKind } from './control/operation.ts';
 import type { KeptOutcome, OutcomeStore } from './outcomes/outcome-store.ts';
 import type { LimitStore } from './limits/limit-store.ts';
-import type { Debounce } from './windows/debounce.ts';
 import type { ScheduleStore } from './schedules/schedule-store.ts';
 
 /**
@@ -177,6 +176,13 @@ export interface Publication {
   /** The store must have the jobs up to this sequence; otherwise it has lost some that precede these. */
   readonly previous: number;
   readonly jobs: readonly PublishedJob[];
+}
+
+/** A window in which jobs of one key are merged; see `DebounceOptions`. */
+export interface Debounce {
+  readonly key: string;
+  readonly windowMs: number;
+  readonly mode: 'first' | 'replace';
 }
 
 /** A job within a publication. */

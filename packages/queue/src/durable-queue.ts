@@ -10,7 +10,7 @@ import { createJobExecutor } from './consumer/job-execution.ts';
 import { useJobMemory } from './consumer/job-memory.ts';
 import {
   DuplicateConsumerError,
-  NotSupportedError,
+  StoreUnsupportedError,
   QueueClosedError,
   ServerUnsupportedError,
   UndrainedJobsError,
@@ -351,7 +351,7 @@ export class DurableQueue implements Queue {
   ): Submission {
     const { maxPayloadBytes, topics } = this.#options.tuning;
     if (more.debounce !== undefined && this.#backend.debounces !== true) {
-      throw new NotSupportedError('enqueue with debounce', 'this store');
+      throw new StoreUnsupportedError('enqueue with debounce', 'this store');
     }
     const routing = routingOf(topic, more, topics.get(topic)?.partitions);
     const attributes = attributesOf(more);

@@ -156,8 +156,8 @@ export class EffectRolledBackError extends HoldfastError {
 }
 
 /** The store of this queue cannot do this; nothing was changed. */
-export class NotSupportedError extends HoldfastError {
-  readonly code = 'QUEUE_NOT_SUPPORTED';
+export class StoreUnsupportedError extends HoldfastError {
+  readonly code = 'QUEUE_STORE_UNSUPPORTED';
 
   /** @param store names the store, and where it helps its remedy. */
   constructor(tried: string, store: string) {

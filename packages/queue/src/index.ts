@@ -5,6 +5,7 @@
 export { createQueueAdapter, createQueueOn } from './create-queue.ts';
 export type {
   BackendFailure,
+  Debounce,
   DeadLetter,
   Delivery,
   ErrorClass,
@@ -46,7 +47,7 @@ export {
   OperationUnsupportedError,
   PurgeInterruptedError,
   MissingPeerError,
-  NotSupportedError,
+  StoreUnsupportedError,
   QueueFullError,
   SchemaViolationError,
   ServerUnsupportedError,
@@ -120,9 +121,8 @@ export type {
   Unscheduled,
 } from './schedules/schedule.ts';
 export type { ScheduleNotice, ScheduleRecord, ScheduleStore } from './schedules/schedule-store.ts';
-export type { LimitOptions, LimitedJob, SharedLimits } from './limits/limit-options.ts';
-export type { LimitStore, LimitedSlot, Permit, PermitRequest } from './limits/limit-store.ts';
-export type { Debounce } from './windows/debounce.ts';
+export type { SharedLimitOptions, LimitedJob, SharedLimits } from './limits/limit-options.ts';
+export type { LimitStore, LimitedSlot, StartPermit, PermitRequest } from './limits/limit-store.ts';
 export type { DebounceOptions, WindowOptions } from './windows/window-options.ts';
 export type { StandardSchema } from './producer/schema.ts';
 export type {

@@ -9,7 +9,7 @@ import type { Priority } from './producer/scheduling.ts';
 import type { Accepted, Acceptor } from './state/accepted.ts';
 import type { QueueEvents } from './state/queue-events.ts';
 import type { QueueState } from './state/queue-state.ts';
-import type { LimitOptions } from './limits/limit-options.ts';
+import type { SharedLimitOptions } from './limits/limit-options.ts';
 import type { Scheduling } from './schedules/schedule.ts';
 import type { WindowOptions } from './windows/window-options.ts';
 
@@ -194,7 +194,7 @@ export type Handler<Transaction = undefined, Payload = unknown, Result = unknown
 ) => Promise<Result> | Result;
 
 /** Options of a consumer. All times in milliseconds. */
-export interface ProcessOptions extends ResultOptions, LimitOptions {
+export interface ProcessOptions extends ResultOptions, SharedLimitOptions {
   /** The name of the consumer, unique among the consumers of the topic in this queue. Default: a new UUID. */
   name?: string;
   /** The most jobs started per second. Default: no limit. */

@@ -27,6 +27,7 @@ import { protocolsBugs } from './breaking/protocols.ts';
 import { publisherBugs } from './publisher.ts';
 import { queueConsumerBugs } from './queue-consumers.ts';
 import { queueBugs } from './queue.ts';
+import { queueSharingBugs } from './queue-sharing.ts';
 import { reportBugs } from './breaking/report.ts';
 import { stageBugs } from './breaking/stage.ts';
 import { resilienceBugs } from './resilience.ts';
@@ -61,6 +62,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...publisherBugs,
   ...queueBugs,
   ...queueConsumerBugs,
+  ...queueSharingBugs,
   ...reportBugs,
   ...stageBugs,
   ...resilienceBugs,

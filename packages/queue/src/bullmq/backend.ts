@@ -20,8 +20,8 @@ import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '
 import { type Connections, singleConnection } from '../redis/connection/connections.ts';
 import { parseTime } from '../redis/replies.ts';
 import { resolversFor } from '../redis/resolver/create-resolver.ts';
-import { RedisLimitStore } from '../redis/shared/limit-store.ts';
-import { RedisScheduleStore } from '../redis/shared/schedule-store.ts';
+import { RedisLimitStore } from '../redis/coordination/limit-store.ts';
+import { RedisScheduleStore } from '../redis/coordination/schedule-store.ts';
 import type { LimitStore } from '../limits/limit-store.ts';
 import type { ScheduleStore } from '../schedules/schedule-store.ts';
 import { type JobData, counting, deliveriesMade, parseJobData, toJobData } from './job-data.ts';

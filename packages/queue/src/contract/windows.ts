@@ -1,7 +1,6 @@
 import { expect } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
-import type { PublishedJob, QueueBackend } from '../backend.ts';
-import type { Debounce } from '../windows/debounce.ts';
+import type { Debounce, PublishedJob, QueueBackend } from '../backend.ts';
 import { collect } from './collect.ts';
 import type { DeclareTest, OpenContractQueue } from './guarantees.ts';
 import { delayed as withDelay, job, publication, takeAll } from './jobs.ts';

@@ -15,7 +15,7 @@ export interface LimitedJob {
 }
 
 /** The option of `process` that limits a topic over all of its consumers, in all processes. */
-export interface LimitOptions {
+export interface SharedLimitOptions {
   /**
    * Limits that all consumers of the topic share, in whatever process they are; each should state the same ones. They
    * are kept in Redis, by its time. No job starts without its leave, so none starts while Redis is away; those that run

@@ -23,14 +23,14 @@ export interface PermitRequest {
 /**
  * Whether a job may start: `granted`; or not yet, because of the topic's limit or of its key's, for about so long.
  */
-export type Permit =
+export type StartPermit =
   | { readonly kind: 'granted' }
   | { readonly kind: 'topic' | 'key'; readonly waitMs: number };
 
 /** Grants what all consumers of a topic share. */
 export interface LimitStore {
   /** Answers for each of the jobs, in one atomic step. @throws BackendError */
-  acquire(request: PermitRequest): Promise<Permit[]>;
+  acquire(request: PermitRequest): Promise<StartPermit[]>;
   /** These jobs have ended. @throws BackendError */
   release(topic: string, jobs: readonly LimitedSlot[]): Promise<void>;
 }
@@ -41,7 +41,7 @@ const SECOND_MS = 1_000;
 /** A consumer that waits for a slot of another process asks this often. */
 export const SLOT_WAIT_MS = 100;
 /** The longest that a job over the limit of its key is put aside. */
-export const MAX_ASIDE_MS = 60_000;
+export const MAX_POSTPONED_MS = 60_000;
 
 /** The pace of a limit: the time between two starts, and how far ahead of it a burst may be. */
 export function paceOf({ perSecond }: Limit): {

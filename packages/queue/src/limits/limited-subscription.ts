@@ -1,7 +1,7 @@
 import { type Clock, describeThrown, onAbort } from '@holdfast/foundation';
 import type { Delivery, LastDeliveries, RecoveredDeliveries, Subscription } from '../backend.ts';
 import type { JobMemory } from '../consumer/job-memory.ts';
-import { NotSupportedError } from '../errors.ts';
+import { StoreUnsupportedError } from '../errors.ts';
 import { Notifier } from '../notifier.ts';
 import type { ResolvedLimits } from './limit-options.ts';
 import type { LimitStore, LimitedSlot } from './limit-store.ts';
@@ -158,7 +158,7 @@ class LimitedSubscription implements Subscription {
       this.#retryAtMs = nowMs;
     }
     const granted: Delivery[] = [];
-    const aside: Promise<void>[] = [];
+    const postponed: Promise<void>[] = [];
     for (const [index, { delivery, slot }] of asked.entries()) {
       const permit = permits[index];
       const isHeld = this.#held.has(delivery.handle);
@@ -171,14 +171,14 @@ class LimitedSubscription implements Subscription {
       }
       this.#isTopicLimited ||= permit.kind === 'topic';
       this.#retryAtMs = Math.max(this.#retryAtMs, nowMs + permit.waitMs);
-      if (permit.kind === 'key') aside.push(this.#putAside(delivery, permit.waitMs));
+      if (permit.kind === 'key') postponed.push(this.#postpone(delivery, permit.waitMs));
     }
-    await Promise.all(aside);
+    await Promise.all(postponed);
     return granted;
   }
 
   /** Where the store does not put it aside, it stays here. */
-  async #putAside(delivery: Delivery, waitMs: number): Promise<void> {
+  async #postpone(delivery: Delivery, waitMs: number): Promise<void> {
     const before = { ...delivery, deliveries: delivery.deliveries - 1 };
     const outcome = await this.#inner.retryLater?.(before, waitMs).catch(() => 'kept' as const);
     if (outcome === 'delayed') this.#held.delete(delivery.handle);
@@ -224,7 +224,7 @@ function asRecovered(delivery: Delivery): Delivery {
   return { ...delivery, isRecovered: true };
 }
 
-/** The subscription under the limits of a consumer, if it has any. @throws NotSupportedError */
+/** The subscription under the limits of a consumer, if it has any. @throws StoreUnsupportedError */
 export function limitedBy(
   limits: ResolvedLimits | undefined,
   store: LimitStore | undefined,
@@ -232,6 +232,6 @@ export function limitedBy(
   deps: Omit<LimitDeps, 'limits' | 'store'>,
 ): Subscription {
   if (limits === undefined) return subscribe();
-  if (store === undefined) throw new NotSupportedError('process with limits', 'this store');
+  if (store === undefined) throw new StoreUnsupportedError('process with limits', 'this store');
   return new LimitedSubscription(subscribe(), { ...deps, limits, store });
 }

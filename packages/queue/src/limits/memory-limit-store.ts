@@ -2,8 +2,8 @@ import type { Limit } from './limit-options.ts';
 import {
   type LimitStore,
   type LimitedSlot,
-  MAX_ASIDE_MS,
-  type Permit,
+  MAX_POSTPONED_MS,
+  type StartPermit,
   type PermitRequest,
   SLOT_WAIT_MS,
   paceOf,
@@ -14,12 +14,12 @@ interface LimitState {
   /** When the next start is due by the pace (the "theoretical arrival time" of GCRA). */
   dueMs: number;
   /** Until when jobs over the limit were put aside. */
-  asideMs: number;
+  postponedMs: number;
   /** When each slot expires. */
   readonly slots: Map<string, number>;
 }
 
-const GRANTED: Permit = { kind: 'granted' };
+const GRANTED: StartPermit = { kind: 'granted' };
 
 /** The limits of a store in this process, by the rules of the script for Redis. */
 export class MemoryLimitStore implements LimitStore {
@@ -31,7 +31,7 @@ export class MemoryLimitStore implements LimitStore {
     this.#now = now;
   }
 
-  async acquire(request: PermitRequest): Promise<Permit[]> {
+  async acquire(request: PermitRequest): Promise<StartPermit[]> {
     const { topic, leaseMs, running } = request;
     const nowMs = this.#now();
     for (const job of running) this.#occupy(topic, job, nowMs + leaseMs);
@@ -46,14 +46,14 @@ export class MemoryLimitStore implements LimitStore {
     this.#sweep();
   }
 
-  #permit({ topic, limits, leaseMs }: PermitRequest, job: LimitedSlot, nowMs: number): Permit {
+  #permit({ topic, limits, leaseMs }: PermitRequest, job: LimitedSlot, nowMs: number): StartPermit {
     const ofTopic = this.#state(topic, undefined);
     const waitMs = waitFor(ofTopic, limits.topic, job.slot, nowMs);
     if (waitMs > 0) return { kind: 'topic', waitMs };
     if (job.key !== undefined) {
       const ofKey = this.#state(topic, job.key);
       const keyWaitMs = waitFor(ofKey, limits.key, job.slot, nowMs);
-      if (keyWaitMs > 0) return { kind: 'key', waitMs: putAside(ofKey, limits.key, nowMs) };
+      if (keyWaitMs > 0) return { kind: 'key', waitMs: postpone(ofKey, limits.key, nowMs) };
       start(ofKey, limits.key, nowMs);
     }
     start(ofTopic, limits.topic, nowMs);
@@ -70,7 +70,7 @@ export class MemoryLimitStore implements LimitStore {
     const name = key === undefined ? topic : `${topic}\n${key}`;
     const known = this.#states.get(name);
     if (known !== undefined) return known;
-    const state = { dueMs: 0, asideMs: 0, slots: new Map<string, number>() };
+    const state = { dueMs: 0, postponedMs: 0, slots: new Map<string, number>() };
     this.#states.set(name, state);
     return state;
   }
@@ -78,8 +78,8 @@ export class MemoryLimitStore implements LimitStore {
   /** Forgets limits that would grant anything. */
   #sweep(): void {
     const nowMs = this.#now();
-    for (const [name, { dueMs, asideMs, slots }] of this.#states) {
-      if (slots.size === 0 && dueMs <= nowMs && asideMs <= nowMs) this.#states.delete(name);
+    for (const [name, { dueMs, postponedMs, slots }] of this.#states) {
+      if (slots.size === 0 && dueMs <= nowMs && postponedMs <= nowMs) this.#states.delete(name);
     }
   }
 }
@@ -99,11 +99,11 @@ function start(state: LimitState, limit: Limit, nowMs: number): void {
 }
 
 /** Each job that is put aside gets a later time than the one before it, so that they do not come back all at once. */
-function putAside(state: LimitState, limit: Limit, nowMs: number): number {
+function postpone(state: LimitState, limit: Limit, nowMs: number): number {
   const { aheadMs, intervalMs } = paceOf(limit);
   const everyMs = limit.running > 0 ? Math.max(intervalMs, SLOT_WAIT_MS) : intervalMs;
-  state.asideMs = Math.max(state.asideMs, state.dueMs - aheadMs, nowMs);
-  const waitMs = state.asideMs - nowMs;
-  if (waitMs < MAX_ASIDE_MS) state.asideMs += everyMs;
-  return Math.max(1, Math.min(waitMs, MAX_ASIDE_MS));
+  state.postponedMs = Math.max(state.postponedMs, state.dueMs - aheadMs, nowMs);
+  const waitMs = state.postponedMs - nowMs;
+  if (waitMs < MAX_POSTPONED_MS) state.postponedMs += everyMs;
+  return Math.max(1, Math.min(waitMs, MAX_POSTPONED_MS));
 }

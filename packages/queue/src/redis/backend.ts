@@ -36,8 +36,8 @@ import type { ScheduleStore } from '../schedules/schedule-store.ts';
 import { resolversFor } from './resolver/create-resolver.ts';
 import { runScript } from './scripts/script.ts';
 import { forgetScript, publishScript } from './scripts/topic-scripts.ts';
-import { RedisLimitStore } from './shared/limit-store.ts';
-import { RedisScheduleStore } from './shared/schedule-store.ts';
+import { RedisLimitStore } from './coordination/limit-store.ts';
+import { RedisScheduleStore } from './coordination/schedule-store.ts';
 import { findTooLarge } from './size-limit.ts';
 import { RedisSubscription } from './subscription/subscription.ts';
 

@@ -16,7 +16,7 @@ import {
   type ScheduleRecord,
   type ScheduleStore,
 } from './schedule-store.ts';
-import { ServerTime } from './server-time.ts';
+import { ScheduleTime } from './schedule-time.ts';
 import type { Ticks } from './timetable.ts';
 
 /** A schedule asks the store at least this often, for its time and for a removal. */
@@ -48,7 +48,7 @@ interface ScheduleDeps {
  */
 export class RunningSchedule {
   readonly #deps: ScheduleDeps;
-  readonly #time: ServerTime;
+  readonly #time: ScheduleTime;
   readonly #stopping = new AbortController();
   readonly #done: Promise<void>;
   /** The last tick that is settled, as far as is known; at first, when the schedule began. */
@@ -62,7 +62,7 @@ export class RunningSchedule {
 
   constructor(deps: ScheduleDeps) {
     this.#deps = deps;
-    this.#time = new ServerTime(deps.clock);
+    this.#time = new ScheduleTime(deps.clock);
     this.#beganMs = this.#time.nowMs;
     this.#lastMs = this.#beganMs;
     this.#done = this.#run();

@@ -3,7 +3,7 @@ import type { StoredJob } from '../fallback/record.ts';
 import type { OperationOutcome } from '../control/control.ts';
 import type { OperationKind } from '../control/operation.ts';
 import type { Accepted, Acceptor } from '../queue.ts';
-import type { Debounce } from '../windows/debounce.ts';
+import type { Debounce } from '../backend.ts';
 
 /** The arguments of an `enqueue` call, validated and serialized. */
 export interface Submission {

@@ -7,7 +7,7 @@ import {
   parseOptions,
 } from '@holdfast/foundation';
 import { checkJobId } from '../producer/payload.ts';
-import type { Debounce } from './debounce.ts';
+import type { Debounce } from '../backend.ts';
 
 const DAY_MS = 86_400_000;
 export const MAX_EXPIRY_MS: number = 3_650 * DAY_MS;
@@ -38,7 +38,7 @@ export interface WindowOptions {
   /**
    * Merges jobs of one key that are enqueued within a window, also when they reach Redis later and at once: the times of
    * their `enqueue` calls decide. Excludes `jobId`, and with `'replace'` also `delayMs`. Not on BullMQ:
-   * NotSupportedError. Default: each job is handled.
+   * StoreUnsupportedError. Default: each job is handled.
    */
   debounce?: DebounceOptions;
 }

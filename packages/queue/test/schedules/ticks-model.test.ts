@@ -13,15 +13,15 @@ const MAX_STEP_MS = 60_000;
 /** A story takes seconds of the processor; the machine may be busy. */
 const TIMEOUT_MS = 240_000;
 
-/** What happens to the processes and to their server, by chance. */
+/** What happens to the processes and to their server, at random. */
 type Happening = 'outage' | 'cut' | 'failover' | 'own clock' | 'server clock';
 
-function happening(chance: number): Happening | undefined {
-  if (chance < 0.06) return 'outage';
-  if (chance < 0.3) return 'cut';
-  if (chance < 0.34) return 'failover';
-  if (chance < 0.44) return 'own clock';
-  return chance < 0.48 ? 'server clock' : undefined;
+function happening(drawn: number): Happening | undefined {
+  if (drawn < 0.06) return 'outage';
+  if (drawn < 0.3) return 'cut';
+  if (drawn < 0.34) return 'failover';
+  if (drawn < 0.44) return 'own clock';
+  return drawn < 0.48 ? 'server clock' : undefined;
 }
 
 test.each([1, 2])(

@@ -4,7 +4,7 @@ import type { Clock } from '@holdfast/foundation';
  * The time of the store, as far as it is known: from its last answer on, by the monotonic clock, so that steps of this
  * machine's wall clock do not matter. Before the first answer it is the wall clock's.
  */
-export class ServerTime {
+export class ScheduleTime {
   readonly #clock: Clock;
   #offsetMs: number | undefined;
 

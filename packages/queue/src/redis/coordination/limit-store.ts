@@ -3,8 +3,8 @@ import { BackendError } from '../../errors.ts';
 import {
   type LimitStore,
   type LimitedSlot,
-  MAX_ASIDE_MS,
-  type Permit,
+  MAX_POSTPONED_MS,
+  type StartPermit,
   type PermitRequest,
   SLOT_WAIT_MS,
   paceOf,
@@ -24,7 +24,7 @@ const KEEP_LEASES = 10;
  * outage, none expires for one lease.
  *
  *   KEYS  1 hash of the topic: due, seen, quiet   2 sorted set of its slots by their expiry
- *         3.. for each key of the jobs: its hash (due, aside) and its slots
+ *         3.. for each key of the jobs: its hash (due, postponed) and its slots
  *   ARGV  1 interval of the topic in ms, 0 for no limit   2 how far ahead   3 slots, 0 for no limit
  *         4 to 6 the same for each key   7 lease in ms   8 how many of the jobs run already
  *         9.. for each job: its slot, and the index in KEYS of its key's hash, or 0
@@ -48,9 +48,9 @@ local function stateOf(index, limit)
   local state = states[index]
   if state then return state end
   state = {key = KEYS[index], slots = KEYS[index + 1], limit = limit}
-  local kept = redis.call('HMGET', state.key, 'due', 'aside')
+  local kept = redis.call('HMGET', state.key, 'due', 'postponed')
   state.due = math.min(tonumber(kept[1]) or 0, now + limit.ahead + limit.every)
-  state.aside = math.min(tonumber(kept[2]) or 0, now + ${MAX_ASIDE_MS} + limit.every)
+  state.postponed = math.min(tonumber(kept[2]) or 0, now + ${MAX_POSTPONED_MS} + limit.every)
   if limit.most > 0 then
     if now >= quiet then redis.call('ZREMRANGEBYSCORE', state.slots, '-inf', now) end
     state.taken = redis.call('ZCARD', state.slots)
@@ -73,13 +73,13 @@ end
 local function start(state)
   if state.limit.every > 0 then state.due = math.max(state.due, now) + state.limit.every end
 end
-local function putAside(state)
+local function postpone(state)
   local every = state.limit.every
   if state.limit.most > 0 then every = math.max(every, ${SLOT_WAIT_MS}) end
-  state.aside = math.max(state.aside, state.due - state.limit.ahead, now)
-  local wait = state.aside - now
-  if wait < ${MAX_ASIDE_MS} then state.aside = state.aside + every end
-  return math.max(1, math.min(wait, ${MAX_ASIDE_MS}))
+  state.postponed = math.max(state.postponed, state.due - state.limit.ahead, now)
+  local wait = state.postponed - now
+  if wait < ${MAX_POSTPONED_MS} then state.postponed = state.postponed + every end
+  return math.max(1, math.min(wait, ${MAX_POSTPONED_MS}))
 end
 local answers = {}
 for i = 0, (#ARGV - 8) / 2 - 1 do
@@ -93,7 +93,7 @@ for i = 0, (#ARGV - 8) / 2 - 1 do
     local wait = waitFor(topic, slot)
     local answer = {0}
     if wait > 0 then answer = {1, math.ceil(wait)}
-    elseif key and waitFor(key, slot) > 0 then answer = {2, math.ceil(putAside(key))}
+    elseif key and waitFor(key, slot) > 0 then answer = {2, math.ceil(postpone(key))}
     else
       start(topic)
       occupy(topic, slot)
@@ -107,8 +107,8 @@ for i = 0, (#ARGV - 8) / 2 - 1 do
 end
 local keep = math.ceil(lease * ${KEEP_LEASES})
 for index, state in pairs(states) do
-  redis.call('HSET', state.key, 'due', string.format('%.3f', state.due), 'aside', string.format('%.3f', state.aside))
-  redis.call('PEXPIRE', state.key, math.ceil(math.max(keep, state.due - now, state.aside - now)))
+  redis.call('HSET', state.key, 'due', string.format('%.3f', state.due), 'postponed', string.format('%.3f', state.postponed))
+  redis.call('PEXPIRE', state.key, math.ceil(math.max(keep, state.due - now, state.postponed - now)))
   if state.limit.most > 0 then redis.call('PEXPIRE', state.slots, keep) end
 end
 redis.call('HSET', KEYS[1], 'seen', string.format('%.0f', now), 'quiet', string.format('%.0f', quiet))
@@ -126,7 +126,7 @@ export class RedisLimitStore implements LimitStore {
     this.#prefix = prefix;
   }
 
-  async acquire(request: PermitRequest): Promise<Permit[]> {
+  async acquire(request: PermitRequest): Promise<StartPermit[]> {
     const { topic, limits, leaseMs, jobs, running } = request;
     const ofTopic = paceOf(limits.topic);
     const ofKey = paceOf(limits.key);
@@ -182,7 +182,7 @@ export class RedisLimitStore implements LimitStore {
   }
 }
 
-function parsePermit(reply: unknown): Permit {
+function parsePermit(reply: unknown): StartPermit {
   const [kind, waitMs]: unknown[] = Array.isArray(reply) ? reply : [];
   if (kind === 0) return { kind: 'granted' };
   if (typeof waitMs !== 'number') throw unknownShape();
