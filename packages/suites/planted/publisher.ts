@@ -29,7 +29,7 @@ export const publisherBugs: readonly PlantedBug[] = [
     name: 'an older build that ends last is published',
     file: `${SRC}/publish/move-pointer.ts`,
     sound: `if (pointer.order > order) return 'superseded';`,
-    broken: '',
+    broken: `if (pointer.order > order) return 'move';`,
     tests: { path: `${TESTS}/publish/publisher`, name: 'finishes last' },
   },
   {
