@@ -194,7 +194,7 @@ test('bytes, blocks and syncs are bounded', async () => {
   await expect(service.downloadWithFallback(large.cid, [hung.url])).rejects.toMatchObject({
     code: 'RESILIENCE_BULKHEAD_FULL',
   });
-  await expect(running).rejects.toMatchObject({ code: 'NETWORK_GATEWAYS_FAILED' });
+  await expect(running).rejects.toMatchObject({ code: 'RESILIENCE_RETRY_EXHAUSTED' });
 });
 
 test('an abort ends a sync at once, with its own reason', async () => {
