@@ -1,5 +1,5 @@
 import { type Subscribe, callSafely, createEmitter } from '@holdfast/foundation';
-import type { RunContext } from '@holdfast/operations';
+import type { DurableContext } from '@holdfast/operations';
 import { createKeyedCircuitBreakers } from '@holdfast/resilience';
 import { BranchLanes } from '../git/branch-lanes.ts';
 import type { EditInput } from './edit-input.ts';
@@ -11,7 +11,7 @@ import type { SessionStates } from './session-store.ts';
 
 /** The run functions of the publish pipeline. */
 export type PipelineFunctions = {
-  readonly publishEdit: (context: RunContext, input: EditInput) => Promise<EditOutcome>;
+  readonly publishEdit: (context: DurableContext, input: EditInput) => Promise<EditOutcome>;
 };
 
 /** The publish pipeline of one worker, for a durable runner. */

@@ -1,4 +1,4 @@
-import type { RunContext } from '@holdfast/operations';
+import type { DurableContext } from '@holdfast/operations';
 import { StepFailedError } from '@holdfast/operations';
 import { EditRefusedError } from '../errors.ts';
 import type { EarlierWork, EditInput } from './edit-input.ts';
@@ -40,7 +40,7 @@ class Failed extends Error {
  */
 export async function runEdit(
   shared: PipelineShared,
-  context: RunContext,
+  context: DurableContext,
   input: EditInput,
 ): Promise<EditOutcome> {
   const scope = new RunScope(shared, context, input);

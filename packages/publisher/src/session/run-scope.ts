@@ -1,4 +1,4 @@
-import type { Durable, RunContext, StepContext } from '@holdfast/operations';
+import type { Durable, DurableContext, StepContext } from '@holdfast/operations';
 import { SiteStoreError, StaleFenceError, UnknownSessionError } from '../errors.ts';
 import type { EditInput } from './edit-input.ts';
 import type { PipelineShared } from './pipeline-shared.ts';
@@ -11,12 +11,12 @@ const STEP_ATTEMPTS = 3;
 /** What the stages of one run share. */
 export class RunScope {
   readonly shared: PipelineShared;
-  readonly context: RunContext;
+  readonly context: DurableContext;
   readonly input: EditInput;
   readonly workspace: RunWorkspace;
   #isNetworkLost = false;
 
-  constructor(shared: PipelineShared, context: RunContext, input: EditInput) {
+  constructor(shared: PipelineShared, context: DurableContext, input: EditInput) {
     this.shared = shared;
     this.context = context;
     this.input = input;
