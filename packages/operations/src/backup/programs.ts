@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { hideCredentials, onAbort } from '@holdfast/foundation';
+import { environment, hideCredentials, onAbort } from '@holdfast/foundation';
 import { BackupProgramError } from './errors.ts';
 
 /** A program that runs. */
@@ -26,7 +26,7 @@ export const startProgram: StartProgram = (program, args, { env, signal }) => {
   signal.throwIfAborted();
   const child = spawn(program, [...args], {
     detached: true,
-    env: { ...process.env, ...env },
+    env: { ...environment, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let said = '';
