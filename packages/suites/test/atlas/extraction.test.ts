@@ -116,11 +116,10 @@ test(
     await expect(first.run(tasks, { signal: stop.signal })).rejects.toBe(reason);
     const kept = (await readdir(directory)).filter((name) => name.endsWith('.geojson')).length;
     expect(kept).toBeGreaterThanOrEqual(40);
-    for (const name of await readdir(directory)) {
-      if (!name.endsWith('.geojson')) await rm(join(directory, name));
-    }
     const report = await open().run(tasks);
-    expect(report).toMatchObject({ stored: kept, extracted: 150 - kept, failed: 0 });
+    // A layer that was being written when the batch was stopped may be there as well.
+    expect(report.stored).toBeGreaterThanOrEqual(kept);
+    expect(report).toMatchObject({ extracted: 150 - report.stored, failed: 0 });
     await expectWhole();
   },
   MINUTE_MS,
