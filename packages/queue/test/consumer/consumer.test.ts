@@ -264,6 +264,7 @@ const MISFITS: Record<keyof ProcessOptions | 'ledger' | 'retries', unknown> = {
   maxPerSecond: 0,
   concurrency: 0,
   maxAttempts: 1.5,
+  maxCrashes: 0,
   whenExhausted: 'drop',
   retryDelayMs: 0,
   retry: 'never',
