@@ -78,7 +78,7 @@ export const queueConsumerBugs: readonly PlantedBug[] = [
   },
   {
     name: 'the leases of jobs taken ahead are not renewed',
-    file: 'packages/queue/src/consumer/held-jobs.ts',
+    file: 'packages/queue/src/consumer/held/held-jobs.ts',
     sound: '...prefetch.handles(),\n',
     broken: '',
     tests: { path: 'packages/queue/test/consumer/closing', name: 'taken ahead' },

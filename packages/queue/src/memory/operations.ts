@@ -44,12 +44,16 @@ export function applyOperation(
       return reschedule(topic, targetOf(operation), nowMs + (operation.delayMs ?? 0));
     case 'promote':
       return promote(topic, targetOf(operation));
-    default: {
-      const wasPaused = topic.isPaused;
-      topic.isPaused = false;
-      return wasPaused ? 'resumed' : 'not-paused';
-    }
+    case 'resume':
+    case undefined:
+      return resume(topic);
   }
+}
+
+function resume(topic: OperatedTopic): OperationOutcome {
+  const wasPaused = topic.isPaused;
+  topic.isPaused = false;
+  return wasPaused ? 'resumed' : 'not-paused';
 }
 
 function pause(topic: OperatedTopic): OperationOutcome {

@@ -36,7 +36,7 @@ export type JobBackoff =
     };
 
 /** The options of a job with the defaults of its backoff filled in. */
-export interface ResolvedJobOptions {
+interface ResolvedJobOptions {
   readonly maxAttempts?: number;
   readonly backoff?: ResolvedBackoff;
   readonly timeoutMs?: number;

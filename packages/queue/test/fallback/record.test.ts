@@ -39,7 +39,7 @@ test('a record of another version is rejected with the remedy', () => {
   const [record] = encodeJobs([sample]);
   record?.writeUInt8(9, 0);
   expect(() => decodeJob(record ?? Buffer.alloc(0))).toThrow(
-    'has version 9, this release reads 4: drain the journal',
+    'has version 9, this release reads 5: drain the journal',
   );
 });
 

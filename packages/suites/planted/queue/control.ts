@@ -73,7 +73,7 @@ export const queueControlBugs: readonly PlantedBug[] = [
   },
   {
     name: 'a consumer looks for cancelled jobs ten times as seldom',
-    file: 'packages/queue/src/consumer/control-watch.ts',
+    file: 'packages/queue/src/consumer/held/control-watch.ts',
     sound: 'const LOOK_EVERY_MS = 400;',
     broken: 'const LOOK_EVERY_MS = 4_000;',
     tests: { path: OUTAGES, name: 'within a second' },
