@@ -59,7 +59,10 @@ export function honoursOperations(openUp: () => Promise<QueueBackend>, test: Dec
     const room = await backend.publish(publication({ maxJobs: 2, jobs: jobs.slice(1, 3) }));
     expect(room).toMatchObject({ refused: 0, outcomes: new Map([[3, 'paused']]) });
   });
+}
 
+/** A store keeps the jobs of a paused topic, and ends cancelled jobs. */
+export function honoursHeldJobs(openUp: () => Promise<QueueBackend>, test: DeclareTest): void {
   test('a paused topic hands over neither released nor orphaned jobs, of any level, and keeps leases', async () => {
     const backend = await openUp();
     const [one, two] = [backend.subscribe(TOPIC, LEASE_MS), backend.subscribe(TOPIC, LEASE_MS)];
@@ -79,7 +82,8 @@ export function honoursOperations(openUp: () => Promise<QueueBackend>, test: Dec
     await backend.publish(publication({ jobs: [operation(6, 'resume')] }));
     await two.recover([], 0);
     const ids = (await fetchAll(two, 3)).map(({ id }) => id);
-    expect([first?.id, ...ids].toSorted()).toEqual(['job-1', 'job-2', 'job-3', 'job-4']);
+    const all = ['job-1', 'job-2', 'job-3', 'job-4'];
+    expect(new Set([first?.id, ...ids])).toEqual(new Set(all));
     await Promise.all([one.close(), two.close()]);
   });
 

@@ -182,7 +182,12 @@ export function publishInto(
     if (job.unique) topic.ids.add(job.id);
     const { id, payload, enqueuedAtMs, delayMs, routing, attributes, operation } = job;
     const entry: Entry = {
-      ...{ handle: freshHandle(), id, payload, enqueuedAtMs, routing, deliveries: 0 },
+      handle: freshHandle(),
+      id,
+      payload,
+      enqueuedAtMs,
+      routing,
+      deliveries: 0,
       ...(attributes !== undefined && { attributes }),
       // This store only records operations, in their places among the jobs.
       ...(operation !== undefined && { operation }),
