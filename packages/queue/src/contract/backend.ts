@@ -8,7 +8,7 @@ import {
 } from './deduplication.ts';
 import { honoursDeadLetters, honoursLeases, honoursOrder, honoursTakeover } from './deliveries.ts';
 import { type StoreGuarantee, group, testsWithout } from './guarantees.ts';
-import { honoursHeldJobs, honoursOperations } from './operations.ts';
+import { honoursCrashCounts, honoursHeldJobs, honoursOperations } from './operations.ts';
 import { type OpenBackend, OpenedBackends } from './opened.ts';
 import {
   honoursInspection,
@@ -45,5 +45,6 @@ export function honoursBackendContract(
   group('priorities', () => honoursPriorities(openUp, test, testFor('fairness')));
   group('operations', () => honoursOperations(openUp, testFor('full-control')));
   group('held jobs', () => honoursHeldJobs(openUp, testFor('full-control')));
+  group('crashes', () => honoursCrashCounts(openUp, testFor('full-control')));
   group('inspection', () => honoursInspection(openUp, testFor('keys')));
 }

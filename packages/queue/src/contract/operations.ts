@@ -121,7 +121,10 @@ export function honoursHeldJobs(openUp: () => Promise<QueueBackend>, test: Decla
     expect(seen).toMatchObject(counts);
     await Promise.all([consumer.close(), other.close()]);
   });
+}
 
+/** A store counts the consumers that die with a job. */
+export function honoursCrashCounts(openUp: () => Promise<QueueBackend>, test: DeclareTest): void {
   test('how many consumers in succession have died with a job is counted', async () => {
     const backend = await openUp();
     await backend.publish(publication({ jobs: [job(1)] }));
