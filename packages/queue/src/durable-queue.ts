@@ -4,7 +4,7 @@ import { deadLettersOf, poisonJobsOf } from './admin/dead-letters.ts';
 import { healthOf } from './admin/health.ts';
 import { inspectionOf } from './admin/inspection.ts';
 import type { QueueBackend, Subscription } from './backend.ts';
-import { createQueueControl } from './control/queue-control.ts';
+import { createQueueControl } from './admin/queue-control.ts';
 import { TopicConsumer } from './consumer/consumer.ts';
 import { createJobExecutor } from './consumer/job-execution.ts';
 import { useJobMemory } from './consumer/job-memory.ts';
@@ -115,9 +115,14 @@ export class DurableQueue implements Queue {
       assertOpen: this.#assertOpen,
       freed: (topic) => this.#opening.backpressure?.freed(topic),
     });
-    ({ pause: this.pause, resume: this.resume, isPaused: this.isPaused } = control);
-    ({ cancel: this.cancel, reschedule: this.reschedule, promote: this.promote } = control);
-    ({ purge: this.purge, drain: this.drain } = control);
+    this.pause = (...given) => control.pause(...given);
+    this.resume = (...given) => control.resume(...given);
+    this.isPaused = (...given) => control.isPaused(...given);
+    this.cancel = (...given) => control.cancel(...given);
+    this.reschedule = (...given) => control.reschedule(...given);
+    this.promote = (...given) => control.promote(...given);
+    this.purge = (...given) => control.purge(...given);
+    this.drain = (...given) => control.drain(...given);
     this.#schedules = new Schedules({
       ...options.tuning,
       store: backend.schedules,

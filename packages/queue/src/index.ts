@@ -22,9 +22,9 @@ export type {
 } from './backend.ts';
 export type {
   CancelOutcome,
-  ControlOptions,
   Controlled,
   DrainOptions,
+  OperationOptions,
   PauseOutcome,
   PromoteOutcome,
   QueueControl,

@@ -1,12 +1,27 @@
 import { describe, expect, test } from '@jest/globals';
 import { createMemoryBackend, createQueueOn } from '@holdfast/queue';
-import { honoursBackendContract, honoursQueueContract } from '@holdfast/queue/contract';
+import {
+  type StoreGuarantee,
+  honoursBackendContract,
+  honoursQueueContract,
+} from '@holdfast/queue/contract';
 import { nextEvent, systemClock } from '@holdfast/foundation';
 import { FakeBackend } from './fake/fake-backend.ts';
 import { openTestQueue } from './open-queue.ts';
 
-/** The fake stands for the streams; what is shared beside them is tested with the memory backend and with Redis. */
-const FAKE_LACKS = ['outcomes', 'schedules', 'limits', 'debounce', 'expiry'] as const;
+/**
+ * The fake stands for the streams, and records operations without applying them; what is shared beside the streams is
+ * tested with the memory backend and with Redis.
+ */
+const FAKE_LACKS = [
+  'operations',
+  'full-control',
+  'outcomes',
+  'schedules',
+  'limits',
+  'debounce',
+  'expiry',
+] as const;
 
 describe('the fake backend', () => {
   honoursBackendContract(
@@ -73,4 +88,17 @@ test('a queue on a store without outcomes refuses to keep results and to ask for
   await queue.enqueue('t', 1);
   expect(await reported.promise).toBe(false);
   await queue.close();
+});
+
+test('an operation that the store does not have is refused, and changes nothing', async () => {
+  const { queue, backend } = openTestQueue({ clock: systemClock });
+  backend.up();
+  await queue.ready();
+  const refused = expect.objectContaining({ code: 'QUEUE_OPERATION_UNSUPPORTED' });
+  await expect(queue.pause('t')).rejects.toEqual(refused);
+  await expect(queue.isPaused('t')).rejects.toEqual(refused);
+  await expect(queue.purge('t')).rejects.toEqual(refused);
+  expect(queue.getStats()).toMatchObject({ acceptedByRedis: 0, pending: 0 });
+  await queue.close();
+  await expect(queue.resume('t')).rejects.toMatchObject({ code: 'QUEUE_CLOSED' });
 });

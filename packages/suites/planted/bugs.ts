@@ -26,6 +26,7 @@ import { operationsRecoveryBugs } from './operations/recovery.ts';
 import { protocolsBugs } from './breaking/protocols.ts';
 import { publisherBugs } from './publisher.ts';
 import { queueConsumerBugs } from './queue-consumers.ts';
+import { queueControlBugs } from './queue/control.ts';
 import { queueBugs } from './queue.ts';
 import { queueSharingBugs } from './queue-sharing.ts';
 import { reportBugs } from './breaking/report.ts';
@@ -63,6 +64,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...queueBugs,
   ...queueConsumerBugs,
   ...queueSharingBugs,
+  ...queueControlBugs,
   ...reportBugs,
   ...stageBugs,
   ...resilienceBugs,

@@ -37,8 +37,8 @@ export const queueConsumerBugs: readonly PlantedBug[] = [
   {
     name: 'a job that ends its processes is never buried',
     file: 'packages/queue/src/consumer/consumer.ts',
-    sound: "if (before >= maxAttempts && whenExhausted === 'dead-letter') {",
-    broken: 'if (before > Number.MAX_VALUE) {',
+    sound: 'if (this.#attempts.diedTooOften(delivery)) {',
+    broken: 'if (delivery.deliveries > Number.MAX_VALUE) {',
     tests: { path: CRASH_LOOPS, name: 'by exit' },
   },
   {
@@ -78,8 +78,8 @@ export const queueConsumerBugs: readonly PlantedBug[] = [
   },
   {
     name: 'the leases of jobs taken ahead are not renewed',
-    file: 'packages/queue/src/consumer/consumer.ts',
-    sound: '...this.#prefetch.handles(),\n',
+    file: 'packages/queue/src/consumer/held/held-jobs.ts',
+    sound: '...prefetch.handles(),\n',
     broken: '',
     tests: { path: 'packages/queue/test/consumer/closing', name: 'taken ahead' },
   },

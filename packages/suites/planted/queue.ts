@@ -303,8 +303,8 @@ export const queueBugs: readonly PlantedBug[] = [
   {
     name: 'a full topic still accepts jobs',
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
-    sound: 'elseif most > 0 and room <= 0 then',
-    broken: 'elseif false then',
+    sound: 'elseif most > 0 and (refused > 0 or room <= 0 and',
+    broken: 'elseif most > 0 and (refused > 0 or room <= -1 and',
     tests: { path: 'redis-failover/jobs/contract', name: 'as many jobs as maxJobs' },
   },
   {

@@ -12,7 +12,7 @@ import type { OutcomeKeeper } from '../outcomes/outcome-keeper.ts';
 import type { StandardSchema } from '../producer/schema.ts';
 import { refusalBackoff } from '../recovery/refusal-backoff.ts';
 import { Acknowledger } from './acknowledger.ts';
-import { ControlWatch } from './control-watch.ts';
+import { ControlWatch } from './held/control-watch.ts';
 import { Attempts } from './attempts.ts';
 import { PROCESS_DIED, boundedHistory, failureOf } from './failure.ts';
 import {
@@ -22,7 +22,7 @@ import {
   decodePayload,
   limitTime,
 } from './job-execution.ts';
-import { HeldJobs } from './held-jobs.ts';
+import { HeldJobs } from './held/held-jobs.ts';
 import type { JobMemory } from './job-memory.ts';
 import { JobReports } from './job-reports.ts';
 import { LeaseHeartbeat } from './lease-heartbeat.ts';

@@ -8,6 +8,7 @@ import {
 } from './deduplication.ts';
 import { honoursDeadLetters, honoursLeases, honoursOrder, honoursTakeover } from './deliveries.ts';
 import { type StoreGuarantee, group, testsWithout } from './guarantees.ts';
+import { honoursCrashCounts, honoursHeldJobs, honoursOperations } from './operations.ts';
 import { type OpenBackend, OpenedBackends } from './opened.ts';
 import { honoursOutcomes } from './outcomes.ts';
 import {
@@ -50,5 +51,8 @@ export function honoursBackendContract(
   group('schedules', () => honoursScheduleStore(openUp, testFor('schedules')));
   group('limits', () => honoursLimitStore(openUp, testFor('limits')));
   group('windows', () => honoursWindows(openUp, testFor('debounce')));
+  group('operations', () => honoursOperations(openUp, testFor('full-control')));
+  group('held jobs', () => honoursHeldJobs(openUp, testFor('full-control')));
+  group('crashes', () => honoursCrashCounts(openUp, testFor('full-control')));
   group('inspection', () => honoursInspection(openUp, testFor('keys')));
 }

@@ -2,7 +2,14 @@ import { afterEach, expect, test } from '@jest/globals';
 import type { QueueOptions } from '../options.ts';
 import type { NewJob, Queue } from '../queue.ts';
 import { collect } from './collect.ts';
-import { honoursJobControl, honoursJobOptions, honoursPause, honoursPurge } from './control.ts';
+import {
+  honoursArguments,
+  honoursFullControl,
+  honoursJobControl,
+  honoursJobOptions,
+  honoursPause,
+  honoursPurge,
+} from './control.ts';
 import {
   type DeclareTest,
   type OpenContractQueue,
@@ -66,9 +73,9 @@ export function honoursQueueContract(
   group('progress', () => honoursProgress(openUp, testFor('outcomes')));
   group('options of jobs', () => honoursJobOptions(openUp, test));
   group('pausing', () => honoursPause(openUp, testFor('operations')));
-  group('control of jobs', () =>
-    honoursJobControl(openUp, testFor('operations'), testFor('full-control')),
-  );
+  group('arguments', () => honoursArguments(openUp, testFor('operations')));
+  group('control of jobs', () => honoursJobControl(openUp, testFor('operations')));
+  group('control of held jobs', () => honoursFullControl(openUp, testFor('full-control')));
   group('purging', () => honoursPurge(openUp, testFor('operations')));
 }
 

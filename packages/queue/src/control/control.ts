@@ -1,5 +1,3 @@
-import type { Acceptor } from '../state/accepted.ts';
-
 /**
  * Operations on the topics and jobs of a queue. `pause`, `resume`, `cancel`, `reschedule` and `promote` are accepted
  * as jobs are: by Redis, or by the fallback while Redis is away; in the order of the calls that concern the topic,
@@ -13,9 +11,9 @@ export interface QueueControl {
    * restarts of consumers, producers and, as far as it keeps what it has, of Redis.
    * @throws InvalidOptionError, OperationUnsupportedError, and as `enqueue`
    */
-  pause(topic: string, options?: ControlOptions): Promise<Controlled<PauseOutcome>>;
+  pause(topic: string, options?: OperationOptions): Promise<Controlled<PauseOutcome>>;
   /** Ends the pause of a topic. @throws as `pause` */
-  resume(topic: string, options?: ControlOptions): Promise<Controlled<ResumeOutcome>>;
+  resume(topic: string, options?: OperationOptions): Promise<Controlled<ResumeOutcome>>;
   /** Whether Redis has the topic as paused. @throws BackendError while it is away; OperationUnsupportedError */
   isPaused(topic: string): Promise<boolean>;
   /**
@@ -24,7 +22,7 @@ export interface QueueControl {
    * @param id the id of the job, which `enqueue` has returned.
    * @throws as `pause`
    */
-  cancel(topic: string, id: string, options?: ControlOptions): Promise<Controlled<CancelOutcome>>;
+  cancel(topic: string, id: string, options?: OperationOptions): Promise<Controlled<CancelOutcome>>;
   /**
    * Makes a waiting or delayed job due in `delayMs` from the call on.
    * @throws as `pause`
@@ -35,32 +33,36 @@ export interface QueueControl {
     options: RescheduleOptions,
   ): Promise<Controlled<RescheduleOutcome>>;
   /** Makes a delayed job due now, behind the jobs that wait already. @throws as `pause` */
-  promote(topic: string, id: string, options?: ControlOptions): Promise<Controlled<PromoteOutcome>>;
+  promote(
+    topic: string,
+    id: string,
+    options?: OperationOptions,
+  ): Promise<Controlled<PromoteOutcome>>;
   /**
    * Removes the jobs that wait and those that are delayed, failed ones before their next attempt included. Jobs that are
    * added meanwhile, run, or are in the fallback stay, as do dead letters. Takes many small steps.
    * @returns the number of removed jobs.
    * @throws BackendError; PurgeInterruptedError when some were removed before; the signal's own reason
    */
-  purge(topic: string, options?: ControlOptions): Promise<number>;
+  purge(topic: string, options?: OperationOptions): Promise<number>;
   /** The same, but keeps delayed jobs unless asked to remove them, as BullMQ does. @throws as `purge` */
   drain(topic: string, options?: DrainOptions): Promise<number>;
 }
 
 /** Options of one operation. */
-export interface ControlOptions {
+export interface OperationOptions {
   /** Stops waiting; an operation that was sent already may still be applied. */
   signal?: AbortSignal;
 }
 
 /** Options of `reschedule`. */
-export interface RescheduleOptions extends ControlOptions {
+export interface RescheduleOptions extends OperationOptions {
   /** From the call on, in milliseconds, by the clock of Redis. */
   delayMs: number;
 }
 
 /** Options of `drain`. */
-export interface DrainOptions extends ControlOptions {
+export interface DrainOptions extends OperationOptions {
   /** Removes delayed jobs as well. Default false. */
   delayed?: boolean;
 }
@@ -68,7 +70,8 @@ export interface DrainOptions extends ControlOptions {
 /** What an operation resolves with: it is accepted, by whom, and what became of it. */
 export interface Controlled<Outcome extends string> {
   readonly operationId: string;
-  readonly accepted: Acceptor;
+  /** As of a job. */
+  readonly accepted: 'redis' | 'journal' | 'memory';
   /**
    * `pending`: the fallback has the operation. `unknown`: Redis had applied it before, and the reply that told what became
    * of it was lost.

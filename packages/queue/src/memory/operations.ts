@@ -35,21 +35,18 @@ export function applyOperation(
   operation: PublishedJob,
   nowMs: number,
 ): OperationOutcome {
-  switch (operation.operation) {
-    case 'pause':
-      return pause(topic);
-    case 'cancel':
-      return cancel(topic, targetOf(operation));
-    case 'reschedule':
-      return reschedule(topic, targetOf(operation), nowMs + (operation.delayMs ?? 0));
-    case 'promote':
-      return promote(topic, targetOf(operation));
-    default: {
-      const wasPaused = topic.isPaused;
-      topic.isPaused = false;
-      return wasPaused ? 'resumed' : 'not-paused';
-    }
-  }
+  const { operation: kind, delayMs = 0 } = operation;
+  if (kind === 'pause') return pause(topic);
+  if (kind === 'cancel') return cancel(topic, targetOf(operation));
+  if (kind === 'reschedule') return reschedule(topic, targetOf(operation), nowMs + delayMs);
+  if (kind === 'promote') return promote(topic, targetOf(operation));
+  return resume(topic);
+}
+
+function resume(topic: OperatedTopic): OperationOutcome {
+  const wasPaused = topic.isPaused;
+  topic.isPaused = false;
+  return wasPaused ? 'resumed' : 'not-paused';
 }
 
 function pause(topic: OperatedTopic): OperationOutcome {

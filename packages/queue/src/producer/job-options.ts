@@ -36,7 +36,7 @@ export type JobBackoff =
     };
 
 /** The options of a job with the defaults of its backoff filled in. */
-export interface ResolvedJobOptions {
+interface ResolvedJobOptions {
   readonly maxAttempts?: number;
   readonly backoff?: ResolvedBackoff;
   readonly timeoutMs?: number;
@@ -101,18 +101,25 @@ export function attributesOf({
 /** What the attributes of a job ask for; those of other parts, and of later releases, are passed over. */
 export function jobOptionsOf(attributes: string | undefined): ResolvedJobOptions {
   if (attributes === undefined) return NONE;
-  let options: ResolvedJobOptions = NONE;
-  for (const part of attributes.split(';')) {
-    const at = part.indexOf(':');
-    const value = part.slice(at + 1);
-    const [delayMs = 0, maxDelayMs = delayMs, multiplier = 1] = value.split(',').map(Number);
-    const name = part.slice(0, at);
-    if (name === 'attempts') options = { ...options, maxAttempts: delayMs };
-    else if (name === 'backoff') {
-      options = { ...options, backoff: { delayMs, maxDelayMs, multiplier } };
-    } else if (name === 'timeout') options = { ...options, timeoutMs: delayMs };
-  }
-  return options;
+  const values = new Map(attributes.split(';').map(valuesOf));
+  const [maxAttempts] = values.get('attempts') ?? [];
+  const [delayMs, maxDelayMs = 0, multiplier = 1] = values.get('backoff') ?? [];
+  const [timeoutMs] = values.get('timeout') ?? [];
+  return {
+    ...(maxAttempts !== undefined && { maxAttempts }),
+    ...(delayMs !== undefined && { backoff: { delayMs, maxDelayMs, multiplier } }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  };
+}
+
+/** The name of a part, and its numbers. */
+function valuesOf(part: string): [string, number[]] {
+  const at = part.indexOf(':');
+  const numbers = part
+    .slice(at + 1)
+    .split(',')
+    .map(Number);
+  return [part.slice(0, at), numbers];
 }
 
 /** The delay after the failed attempt of this number, in milliseconds. */

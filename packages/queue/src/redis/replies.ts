@@ -76,7 +76,7 @@ export function parseMaintenance(reply: unknown): Maintenance {
     taken: list(taken).map((entry) => {
       const [handle, deliveries, fields, crashes = 0] = list(entry);
       const job = delivery(handle, integer(deliveries), fields);
-      return crashes === 0 ? job : { ...job, crashes: integer(crashes) };
+      return crashes === 0 ? job : Object.assign(job, { crashes: integer(crashes) });
     }),
     isPartial: isPartial === 1,
   };

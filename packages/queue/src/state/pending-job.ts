@@ -33,9 +33,11 @@ interface AcceptedOperation extends Accepted {
 }
 
 /** What the store has told of an operation; its kind decides which outcomes there are. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows the operation
 export function outcomeOf<Outcome extends OperationOutcome>(
   answer: AcceptedOperation,
 ): Outcome | undefined {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the store answers with an outcome of this operation
   return answer.outcome as Outcome | undefined;
 }
 

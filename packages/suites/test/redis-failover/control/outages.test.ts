@@ -96,7 +96,8 @@ test('operations accepted while Redis is down are applied once, in their place a
     expect((await next.resume(TOPIC)).outcome).toBe('resumed');
     const handled = await handleAll(next, 3);
     await fixture.untilHandled(TOPIC);
-    expect(handled.toSorted()).toEqual([2, 3, 5]);
+    expect(new Set(handled)).toEqual(new Set([2, 3, 5]));
+    expect(handled).toHaveLength(3);
   });
 });
 
@@ -178,7 +179,8 @@ test('the signal of a job that is cancelled is aborted on another process within
         expect(systemClock.now() - cancelledMs).toBeLessThan(BUSY * ABORTED_WITHIN_MS);
         await waitUntil(() => consumer.started.includes('next'));
         await fixture.untilHandled(TOPIC);
-        expect(consumer.started.toSorted()).toEqual(['aborted', 'next', 'until aborted']);
+        expect(new Set(consumer.started)).toEqual(new Set(['aborted', 'next', 'until aborted']));
+        expect(consumer.started).toHaveLength(3);
       }
       expect((await queue.cancel(TOPIC, 'keyed')).outcome).toBe('not-found');
     } finally {

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '@holdfast/foundation';
-import type { Subscription } from '../backend.ts';
+import type { Subscription } from '../../backend.ts';
 import type { HeldJobs } from './held-jobs.ts';
 
 interface ControlWatchDeps {

@@ -10,8 +10,8 @@ import { checkJobId, checkTopic } from '../producer/payload.ts';
 import type { Accepted } from '../state/accepted.ts';
 import { type Submission, outcomeOf } from '../state/pending-job.ts';
 import type { RemainingDelays } from '../state/remaining-delays.ts';
-import type { Controlled, OperationOutcome, QueueControl } from './control.ts';
-import type { OperationKind } from './operation.ts';
+import type { Controlled, OperationOutcome, QueueControl } from '../control/control.ts';
+import type { OperationKind } from '../control/operation.ts';
 
 interface ControlDeps {
   readonly backend: QueueBackend;

@@ -1,9 +1,9 @@
-import { JobCancelledError } from '../errors.ts';
-import type { Acknowledger } from './acknowledger.ts';
-import type { JobExecution } from './job-execution.ts';
-import type { JobMemory } from './job-memory.ts';
-import type { Prefetch } from './prefetch.ts';
-import type { WaitingJobs } from './waiting-jobs.ts';
+import { JobCancelledError } from '../../errors.ts';
+import type { Acknowledger } from '../acknowledger.ts';
+import type { JobExecution } from '../job-execution.ts';
+import type { JobMemory } from '../job-memory.ts';
+import type { Prefetch } from '../prefetch.ts';
+import type { WaitingJobs } from '../waiting-jobs.ts';
 
 interface HeldJobsDeps {
   readonly topic: string;
