@@ -120,3 +120,4 @@ export type {
   Topics,
 } from './producer/topics.ts';
 export type { QueueState } from './state/queue-state.ts';
+export type { QueueTracing, TraceCarrier, TracedJob } from './tracing/tracing.ts';

@@ -9,6 +9,7 @@ import type { Priority } from './producer/scheduling.ts';
 import type { Accepted, Acceptor } from './state/accepted.ts';
 import type { QueueEvents } from './state/queue-events.ts';
 import type { QueueState } from './state/queue-state.ts';
+import type { TraceCarrier } from './tracing/tracing.ts';
 
 import type { PayloadInput, PayloadOutput, ResultInput, Topics } from './producer/topics.ts';
 
@@ -168,6 +169,8 @@ export interface Job<Payload = unknown> {
   readonly enqueuedAtMs: number;
   /** The reasons of earlier failures, before it was redriven, the oldest first; absent when there are none. */
   readonly history?: readonly string[];
+  /** The trace context of whoever enqueued it; absent without `tracing`. */
+  readonly trace?: TraceCarrier;
 }
 
 /** A job while its handler runs. */

@@ -14,6 +14,7 @@ import { refusalBackoff } from '../recovery/refusal-backoff.ts';
 import { Acknowledger } from './acknowledger.ts';
 import { ControlWatch } from './control-watch.ts';
 import { Attempts } from './attempts.ts';
+import { jobOf } from './delivered-job.ts';
 import { PROCESS_DIED, boundedHistory, failureOf } from './failure.ts';
 import {
   type ExecuteJob,
@@ -323,10 +324,9 @@ export class TopicConsumer implements Consumer {
     while (true) {
       try {
         const payload = await decodePayload(topic, schema, delivery.payload);
-        const { id, enqueuedAtMs, history } = delivery;
-        const job = { id, topic, payload, attempt, enqueuedAtMs, ...(history && { history }) };
+        const job = jobOf(delivery, topic, payload, attempt);
         const outcome = await this.#execute(job, execution, this.#attempts.timeoutMsOf(delivery));
-        if (outcome === 'known') this.#reports.redelivered(id);
+        if (outcome === 'known') this.#reports.redelivered(delivery.id);
         else this.#reports.counts.handled += 1;
         return this.#acknowledger.acknowledge(delivery);
       } catch (thrown) {
