@@ -1,9 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import { createMemoryBackend, createQueueOn } from '@holdfast/queue';
-import { honoursBackendContract, honoursQueueContract } from '@holdfast/queue/contract';
+import {
+  type StoreGuarantee,
+  honoursBackendContract,
+  honoursQueueContract,
+} from '@holdfast/queue/contract';
 import { nextEvent, systemClock } from '@holdfast/foundation';
 import { FakeBackend } from './fake/fake-backend.ts';
 import { openTestQueue } from './open-queue.ts';
+
+/** The fake records operations, but applies none. */
+const without: readonly StoreGuarantee[] = ['outcomes', 'operations', 'full-control'];
 
 describe('the fake backend', () => {
   honoursBackendContract(
@@ -12,7 +19,7 @@ describe('the fake backend', () => {
       backend.up();
       return { backend, close: () => backend.close() };
     },
-    { without: ['outcomes'] },
+    { without },
   );
 });
 
@@ -52,8 +59,21 @@ describe('the queue on the fake backend', () => {
       backend.up();
       return { queue, close: () => queue.close() };
     },
-    { without: ['outcomes'] },
+    { without },
   );
+});
+
+test('an operation that the store does not have is refused, and changes nothing', async () => {
+  const { queue, backend } = openTestQueue({ clock: systemClock });
+  backend.up();
+  await queue.ready();
+  const refused = expect.objectContaining({ code: 'QUEUE_OPERATION_UNSUPPORTED' });
+  await expect(queue.pause('t')).rejects.toEqual(refused);
+  await expect(queue.isPaused('t')).rejects.toEqual(refused);
+  await expect(queue.purge('t')).rejects.toEqual(refused);
+  expect(queue.getStats()).toMatchObject({ acceptedByRedis: 0, pending: 0 });
+  await queue.close();
+  await expect(queue.resume('t')).rejects.toMatchObject({ code: 'QUEUE_CLOSED' });
 });
 
 test('a queue on a store without outcomes refuses to keep results and to ask for them', async () => {

@@ -96,7 +96,7 @@ export class Recoveries {
       const recovered = await subscription.recover(held, room, mayTakeOver, {
         delivery: maxCrashes ?? maxAttempts,
         max,
-        isOfCrashes: maxCrashes !== undefined,
+        ...(maxCrashes !== undefined && { isOfCrashes: true }),
       });
       onLost(recovered.lost, wasCertain ? [] : (recovered.gone ?? []));
       this.#renewedMs = startedMs;

@@ -8,6 +8,7 @@ import {
 } from './deduplication.ts';
 import { honoursDeadLetters, honoursLeases, honoursOrder, honoursTakeover } from './deliveries.ts';
 import { type StoreGuarantee, group, testsWithout } from './guarantees.ts';
+import { honoursOperations } from './operations.ts';
 import { type OpenBackend, OpenedBackends } from './opened.ts';
 import { honoursOutcomes } from './outcomes.ts';
 import {
@@ -44,5 +45,6 @@ export function honoursBackendContract(
   group('routing', () => honoursRouting(openUp, testFor('keys')));
   group('priorities', () => honoursPriorities(openUp, test, testFor('fairness')));
   group('outcomes', () => honoursOutcomes(openUp, testFor('outcomes')));
+  group('operations', () => honoursOperations(openUp, testFor('full-control')));
   group('inspection', () => honoursInspection(openUp, testFor('keys')));
 }

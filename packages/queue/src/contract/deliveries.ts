@@ -134,7 +134,7 @@ export function honoursTakeover(openUp: () => Promise<QueueBackend>, test: Decla
     const [taken] = await fetchAll(one, 1);
     if (taken === undefined) throw new Error('no job was delivered');
     const takenOver = await untilRecovered(two);
-    expect(takenOver).toEqual([{ ...taken, deliveries: 2 }]);
+    expect(takenOver).toMatchObject([{ ...taken, deliveries: 2 }]);
     expect(await one.recover([taken.handle], 1)).toMatchObject({
       deliveries: [],
       lost: [taken.handle],

@@ -1,6 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 import type { Delivery, LastDeliveries, Subscription } from '../../src/backend.ts';
+import { Attempts } from '../../src/consumer/attempts.ts';
+import { parseProcessOptions } from '../../src/options.ts';
 import { Recoveries } from '../../src/consumer/recoveries.ts';
 import { TakeoverGuard } from '../../src/consumer/takeover-guard.ts';
 import { WaitingJobs } from '../../src/consumer/waiting-jobs.ts';
@@ -69,11 +71,13 @@ function open(leaseMs = LEASE_MS, maxAttempts = 3): Opened {
     deadLetter: async () => undefined,
     close: async () => undefined,
   };
+  const options = parseProcessOptions({ leaseMs, maxAttempts });
   const recoveries = new Recoveries({
     subscription,
     clock,
     onLost: () => undefined,
-    options: { leaseMs, maxAttempts },
+    options,
+    attempts: new Attempts('t', options, () => 0),
   });
   const opened: Opened = { recoveries, clock, asked, isAway: false };
   return opened;

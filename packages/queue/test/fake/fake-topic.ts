@@ -6,6 +6,7 @@ import type {
   PublishReceipt,
   PublishedJob,
 } from '../../src/backend.ts';
+import type { OperationKind } from '../../src/control/operation.ts';
 import { BackendError } from '../../src/errors.ts';
 import { WeightedRoundRobin, subqueueOf, isPartition } from '../../src/producer/scheduling.ts';
 
@@ -19,6 +20,8 @@ export interface Entry {
   leasedAtMs?: number;
   deliveries: number;
   readonly history?: readonly string[];
+  readonly attributes?: string;
+  readonly operation?: OperationKind;
 }
 
 export interface Topic {
@@ -50,10 +53,11 @@ export function hand(entry: Entry, me: string, nowMs: number): Delivery {
   if (entry.owner === undefined) entry.deliveries += 1;
   entry.owner = me;
   entry.leasedAtMs = nowMs;
-  const { handle, id, payload, enqueuedAtMs, deliveries, history, routing } = entry;
+  const { handle, id, payload, enqueuedAtMs, deliveries, history, routing, attributes } = entry;
   const routed = routing === undefined ? {} : { routing };
   const again = history === undefined ? {} : { history };
-  return { handle, id, payload, enqueuedAtMs, deliveries, ...routed, ...again };
+  const own = attributes === undefined ? {} : { attributes };
+  return { handle, id, payload, enqueuedAtMs, deliveries, ...routed, ...again, ...own };
 }
 
 export function peekInto(
@@ -176,8 +180,13 @@ export function publishInto(
       continue;
     }
     if (job.unique) topic.ids.add(job.id);
-    const { id, payload, enqueuedAtMs, delayMs, routing } = job;
-    const entry = { handle: freshHandle(), id, payload, enqueuedAtMs, routing, deliveries: 0 };
+    const { id, payload, enqueuedAtMs, delayMs, routing, attributes, operation } = job;
+    const entry: Entry = {
+      ...{ handle: freshHandle(), id, payload, enqueuedAtMs, routing, deliveries: 0 },
+      ...(attributes !== undefined && { attributes }),
+      // This store only records operations, in their places among the jobs.
+      ...(operation !== undefined && { operation }),
+    };
     if (delayMs !== undefined) topic.delayed.push({ dueAtMs: nowMs + delayMs, entry });
     else topic.entries.push(entry);
     added(job);

@@ -1,9 +1,23 @@
+import { OPERATIONS, type OperationKind } from '../../src/control/operation.ts';
 import type { Acceptor } from '../../src/queue.ts';
 
 const ACCEPTED = 1;
 const ON_SERVER = 2;
 const EXCUSED = 4;
 const BY_FALLBACK = 8;
+
+interface ModelEntry {
+  readonly payload: string;
+  readonly operation?: OperationKind;
+  readonly attributes?: string;
+}
+
+/** Every third one is an operation on its topic, and some of the others have attributes. */
+export function kindOf(job: number): { operation?: OperationKind; attributes?: string } {
+  const operation = OPERATIONS[Math.floor(job / 3) % OPERATIONS.length];
+  if (job % 3 === 0 && operation !== undefined) return { operation };
+  return job % 5 === 0 ? { attributes: `attempts:${job}` } : {};
+}
 
 /** The server does not have what was accepted. */
 export class BrokenPromise extends Error {}
@@ -37,12 +51,18 @@ export class TopicRecord {
    * Compares the record with the server.
    * @throws BrokenPromise for a duplicate, a job out of order, or an accepted job that is missing
    */
-  check(entries: readonly { readonly payload: string }[]): void {
+  check(entries: readonly ModelEntry[]): void {
     while (this.#held.length > entries.length) {
       this.#clear(this.#held.pop() ?? 0, ON_SERVER);
     }
     for (let at = this.#held.length; at < entries.length; at += 1) {
-      this.#hold(Number(entries[at]?.payload));
+      const { payload, operation, attributes } = entries[at] ?? { payload: '0' };
+      const job = Number(payload);
+      const kind = kindOf(job);
+      if (operation !== kind.operation || attributes !== kind.attributes) {
+        this.#fail(`${job} is ${operation ?? 'a job'} with ${attributes ?? 'no attributes'}`);
+      }
+      this.#hold(job);
     }
     for (const { job, by } of this.#answers.splice(0)) {
       this.#set(job, by === 'redis' ? ACCEPTED : ACCEPTED | BY_FALLBACK);

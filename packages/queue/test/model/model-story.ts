@@ -7,7 +7,7 @@ import { BackendError } from '../../src/errors.ts';
 import { PoisonStore } from '../../src/fallback/poison-store.ts';
 import type { QueueEvents } from '../../src/queue.ts';
 import { ModelDisk } from './model-disk.ts';
-import { TopicRecord } from './model-record.ts';
+import { TopicRecord, kindOf } from './model-record.ts';
 import { ModelLink, ModelServer, type Seen } from './model-server.ts';
 import { queueEventKinds } from '../../src/state/queue-events.ts';
 import { RemainingDelays } from '../../src/state/remaining-delays.ts';
@@ -160,6 +160,7 @@ export class Story {
         unique: false,
         enqueuedAtMs: 0,
         dueAtMs: 0,
+        ...kindOf(job),
       };
       const signal = job % 16 === 0 ? this.#impatience.signal : undefined;
       producer.submit(submission, signal).then(

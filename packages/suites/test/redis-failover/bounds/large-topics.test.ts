@@ -103,3 +103,25 @@ test('2 000 jobs of 20 kB that are due together are promoted without stopping Re
     await waitUntil(() => handled === DUE);
   });
 });
+
+test('of 100,000 waiting and 20,000 delayed jobs, one is cancelled, and all are purged, without stopping Redis', async () => {
+  const topic = 'large';
+  const jobs = Array.from({ length: 100_000 }, (_, payload) => ({ payload, jobId: `j${payload}` }));
+  const delayed = jobs.slice(0, 20_000).map(({ payload }) => {
+    return { payload, jobId: `d${payload}`, delayMs: 3_600_000 };
+  });
+  for (let from = 0; from < jobs.length; from += 5_000) {
+    await queue.enqueueMany(topic, jobs.slice(from, from + 5_000));
+  }
+  for (let from = 0; from < delayed.length; from += 5_000) {
+    await queue.enqueueMany(topic, delayed.slice(from, from + 5_000));
+  }
+  await expectShort(async () => {
+    expect((await queue.pause(topic)).outcome).toBe('paused');
+    expect((await queue.cancel(topic, 'j99999')).outcome).toBe('removed');
+    expect((await queue.promote(topic, 'd19999')).outcome).toBe('promoted');
+    expect((await queue.cancel(topic, 'nobody')).outcome).toBe('not-found');
+    expect(await queue.purge(topic)).toBe(119_999);
+  });
+  expect(await queue.inspect(topic).counts()).toMatchObject({ waiting: 0, delayed: 0 });
+});

@@ -150,6 +150,25 @@ describe.each(['redis', 'bullmq'] as const)('on %s', (store) => {
     });
   });
 
+  test.each([
+    [2, { maxAttempts: 5, maxCrashes: 2 }],
+    [3, { maxAttempts: 1, maxCrashes: 3 }],
+  ])(
+    'a job ends %i processes with maxCrashes of so many, whatever maxAttempts is',
+    async (most, options) => {
+      await withQueue(store, async (world) => {
+        const { queue } = world;
+        const { jobs, healthy } = jobsWith('exit', 2);
+        await queue.enqueueMany(TOPIC, jobs);
+        const { deaths, handled } = await crashLoop(world, { process: options });
+        expect(deaths).toBe(most);
+        expect([...new Set(handled)]).toEqual(healthy);
+        const letters = await queue.deadLetters(TOPIC).list();
+        expect(letters).toMatchObject([{ id: 'poison', attempts: most }]);
+      });
+    },
+  );
+
   test('closing a consumer is no death: a job that is handed back again and again keeps its attempts', async () => {
     await withQueue(store, async (world) => {
       const { queue } = world;
