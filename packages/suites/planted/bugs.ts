@@ -22,6 +22,7 @@ import { networkFetchBugs } from './network/fetch.ts';
 import { networkLimitsBugs } from './network/limits.ts';
 import { protocolsBugs } from './breaking/protocols.ts';
 import { queueConsumerBugs } from './queue-consumers.ts';
+import { queueOutcomeBugs } from './queue-outcomes.ts';
 import { queueBugs } from './queue.ts';
 import { reportBugs } from './breaking/report.ts';
 import { stageBugs } from './breaking/stage.ts';
@@ -53,6 +54,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...protocolsBugs,
   ...queueBugs,
   ...queueConsumerBugs,
+  ...queueOutcomeBugs,
   ...reportBugs,
   ...stageBugs,
   ...resilienceBugs,

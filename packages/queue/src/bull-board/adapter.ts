@@ -3,7 +3,6 @@ import type {
   JobCleanStatus,
   JobCounts,
   JobStatus,
-  MetricsType,
   QueueJob,
   QueueJobOptions,
   QueueMetrics,
@@ -138,7 +137,7 @@ class QueueAdapter extends BaseAdapter {
     return [];
   }
 
-  async getMetrics(_: MetricsType): Promise<QueueMetrics> {
+  async getMetrics(): Promise<QueueMetrics> {
     return { meta: { count: 0, prevTS: 0, prevCount: 0 }, data: [], count: 0 };
   }
 

@@ -49,7 +49,10 @@ export function honoursOutcomes(openUp: () => Promise<QueueBackend>, test: Decla
     expect(state).toEqual({ isExpired: true });
     await consumer.close();
   });
+}
 
+/** A store keeps the outcomes of dead letters, and tells of what is new. */
+export function honoursOutcomeNews(openUp: () => Promise<QueueBackend>, test: DeclareTest): void {
   test('the outcome of a dead letter is kept until it is redriven', async () => {
     const backend = await openUp();
     const store = outcomesOf(backend);

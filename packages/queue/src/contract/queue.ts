@@ -17,7 +17,7 @@ import {
   honoursRetryDecisions,
   honoursWaitingJobs,
 } from './handling.ts';
-import { honoursProgress, honoursResults } from './results.ts';
+import { honoursMissingResults, honoursProgress, honoursResults } from './results.ts';
 
 /** A queue whose server is up, and a function that closes both. */
 export interface OpenQueue {
@@ -56,6 +56,7 @@ export function honoursQueueContract(
   group('redriving', () => honoursRedrive(openUp, test));
   group('waiting jobs', () => honoursWaitingJobs(openUp, test));
   group('results', () => honoursResults(openUp, testFor('outcomes')));
+  group('missing results', () => honoursMissingResults(openUp, testFor('outcomes')));
   group('progress', () => honoursProgress(openUp, testFor('outcomes')));
   group('options of jobs', () => honoursJobOptions(openUp, test));
   group('pausing', () => honoursPause(openUp, testFor('operations')));
