@@ -120,4 +120,4 @@ export type {
   Topics,
 } from './producer/topics.ts';
 export type { QueueState } from './state/queue-state.ts';
-export type { QueueTracing, TraceCarrier, TracedJob } from './tracing/tracing.ts';
+export type { QueueTracing, TraceCarrier, TracedAnswer, TracedJob } from './tracing/tracing.ts';

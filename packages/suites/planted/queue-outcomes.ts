@@ -1,6 +1,6 @@
 import type { PlantedBug } from './planted-bug.ts';
 
-const RESULTS = 'redis-failover/jobs/results';
+const RESULTS = 'redis-failover/outcomes/results';
 const CONTRACT = 'packages/queue/test/contract';
 const TRACING = 'packages/queue/test/tracing';
 const BOARD = 'packages/queue/test/bull-board';
@@ -43,7 +43,7 @@ export const queueOutcomeBugs: readonly PlantedBug[] = [
   },
   {
     name: 'the trace of a job ends where it is enqueued',
-    file: 'packages/queue/src/consumer/delivered-job.ts',
+    file: 'packages/queue/src/tracing/delivered-job.ts',
     sound: '...(trace && { trace })',
     broken: '',
     tests: { path: TRACING, name: "a handler's span is a child" },

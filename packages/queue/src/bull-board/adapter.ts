@@ -1,3 +1,4 @@
+/** Shows the topics of queues in the dashboard of bull-board. */
 import { BaseAdapter } from '@bull-board/api/dist/queueAdapters/base.js';
 import type {
   JobCleanStatus,
@@ -8,7 +9,7 @@ import type {
   QueueMetrics,
   Status,
 } from '@bull-board/api/typings/app';
-import { boolean, optional, parseOptions, string } from '@holdfast/foundation';
+import { boolean, optional, parseOptions, string, systemClock } from '@holdfast/foundation';
 import { OperationUnsupportedError } from '../errors.ts';
 import { checkTopic } from '../producer/payload.ts';
 import { shownJob } from './shown-job.ts';
@@ -24,7 +25,6 @@ export interface BullBoardOptions {
 
 const OWNER = 'bullBoardAdapter';
 const shape = { readOnlyMode: boolean(false), displayName: optional(string({ maxLength: 200 })) };
-const SECOND_MS = 1_000;
 
 /**
  * Shows one topic of a queue in the dashboard of bull-board: how many jobs there are of each state and pages of them, dead
@@ -183,7 +183,7 @@ class QueueAdapter extends BaseAdapter {
       id,
       name: this.#topic,
       data,
-      timestamp: Math.floor(Date.now() / SECOND_MS) * SECOND_MS,
+      timestamp: Math.floor(systemClock.epochMs()),
       attemptsMade: 0,
       progress: 0,
       failedReason: '',

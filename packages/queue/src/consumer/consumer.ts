@@ -11,10 +11,10 @@ import type { Consumer, ConsumerStats, QueueEvents } from '../queue.ts';
 import type { OutcomeKeeper } from '../outcomes/outcome-keeper.ts';
 import type { StandardSchema } from '../producer/schema.ts';
 import { refusalBackoff } from '../recovery/refusal-backoff.ts';
+import { jobOf } from '../tracing/delivered-job.ts';
 import { Acknowledger } from './acknowledger.ts';
 import { ControlWatch } from './control-watch.ts';
 import { Attempts } from './attempts.ts';
-import { jobOf } from './delivered-job.ts';
 import { PROCESS_DIED, boundedHistory, failureOf } from './failure.ts';
 import {
   type ExecuteJob,

@@ -11,8 +11,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { describeThrown, objectWith, oneOf, parseOptions } from '@holdfast/foundation';
-import type { Accepted } from '../state/accepted.ts';
-import type { QueueTracing, TraceCarrier, TracedJob } from './tracing.ts';
+import type { QueueTracing, TraceCarrier, TracedAnswer, TracedJob } from './tracing.ts';
 
 /** Options of `queueTracing`. */
 export interface QueueTracingOptions {
@@ -109,7 +108,7 @@ function namesOf(topic: string, operation: string): Attributes {
   };
 }
 
-function acceptedAttributes(accepted: Accepted | readonly Accepted[]): Attributes {
+function acceptedAttributes(accepted: TracedAnswer | readonly TracedAnswer[]): Attributes {
   if (!('accepted' in accepted)) return {};
   return { 'messaging.message.id': accepted.id, 'holdfast.queue.accepted': accepted.accepted };
 }

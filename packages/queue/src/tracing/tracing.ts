@@ -1,5 +1,3 @@
-import type { Accepted } from '../state/accepted.ts';
-
 /** The W3C trace context of whoever enqueued a job. */
 export interface TraceCarrier {
   /** `00-<trace id>-<span id>-<flags>`, in hexadecimal digits. */
@@ -16,13 +14,20 @@ export interface TracedJob {
   readonly trace?: TraceCarrier;
 }
 
+/** The answer to an `enqueue`, as far as a trace tells of it. */
+export interface TracedAnswer {
+  readonly id: string;
+  /** The store that has the job. */
+  readonly accepted: string;
+}
+
 /**
  * The port to a tracer, such as `queueTracing` of `@holdfast/queue/opentelemetry`. Each method calls `run` once, in the
  * same turn, and settles as it does.
  */
 export interface QueueTracing {
   /** Around an `enqueue` or `enqueueMany`; `run` takes the context that travels with its jobs. */
-  enqueue<T extends Accepted | readonly Accepted[]>(
+  enqueue<T extends TracedAnswer | readonly TracedAnswer[]>(
     topic: string,
     jobs: number,
     run: (carrier: TraceCarrier | undefined) => Promise<T>,

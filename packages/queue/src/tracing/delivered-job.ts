@@ -1,6 +1,6 @@
 import type { Delivery } from '../backend.ts';
 import type { Job } from '../queue.ts';
-import { traceOf } from '../tracing/trace-attributes.ts';
+import { traceOf } from './trace-attributes.ts';
 
 /** The job that a handler receives. */
 export function jobOf(
