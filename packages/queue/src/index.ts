@@ -102,7 +102,7 @@ export type {
 export type {
   JobResults,
   KeepResults,
-  ResultOptions,
+  ResultKeeping,
   ResultWaitOptions,
 } from './outcomes/results.ts';
 export { type TopicHandler, defineTopics } from './producer/define-topics.ts';

@@ -4,7 +4,7 @@ import type { DeadLetters, Inspection } from './admin/administration.ts';
 import type { QueueControl } from './control/control.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { JobOptions } from './producer/job-options.ts';
-import type { JobResults, ResultOptions } from './outcomes/results.ts';
+import type { JobResults, ResultKeeping } from './outcomes/results.ts';
 import type { Priority } from './producer/scheduling.ts';
 import type { Accepted, Acceptor } from './state/accepted.ts';
 import type { QueueEvents } from './state/queue-events.ts';
@@ -194,7 +194,7 @@ export type Handler<Transaction = undefined, Payload = unknown, Result = unknown
 ) => Promise<Result> | Result;
 
 /** Options of a consumer. All times in milliseconds. */
-export interface ProcessOptions extends ResultOptions {
+export interface ProcessOptions extends ResultKeeping {
   /** The name of the consumer, unique among the consumers of the topic in this queue. Default: a new UUID. */
   name?: string;
   /** The most jobs started per second. Default: no limit. */
