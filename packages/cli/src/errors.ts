@@ -43,3 +43,17 @@ export class ScoreUnavailableError extends HoldfastError {
     super(reason, { outcome: 'not-applied' });
   }
 }
+
+/** Redis cannot be reached, or refuses what the command needs; nothing was changed. */
+export class RedisUnusableError extends HoldfastError {
+  readonly code = 'CLI_REDIS_UNUSABLE';
+
+  constructor(reason: string) {
+    super(
+      `${reason}. Give the address of a Redis that answers, such as --redis redis://127.0.0.1:6379`,
+      {
+        outcome: 'not-applied',
+      },
+    );
+  }
+}

@@ -15,7 +15,7 @@ export const EXIT = {
 export const EXIT_CODES_HELP = `
 Exit codes:
   0  done
-  1  something was lost or doubled, or a scenario failed
+  1  something was lost or doubled, a scenario failed, or nothing was changed
   2  wrong words on the command line; nothing was started
   3  a server is missing or cannot be started here, or no stage is up
   4  an unexpected error

@@ -4,6 +4,7 @@ import { propertyOf } from '@holdfast/foundation';
 import { Command, CommanderError } from 'commander';
 import { completionsCommand } from './commands/completions.ts';
 import { demoCommand } from './commands/demo.ts';
+import { queueCommand } from './commands/queue/queue.ts';
 import { replayCommand } from './commands/replay.ts';
 import { runCommand } from './commands/run.ts';
 import { scoreCommand } from './commands/score.ts';
@@ -22,6 +23,7 @@ const commands: readonly ((context: CliContext) => Command)[] = [
   replayCommand,
   scoreCommand,
   reportCommand,
+  queueCommand,
   completionsCommand,
 ];
 

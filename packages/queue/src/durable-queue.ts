@@ -59,6 +59,8 @@ import type { ScheduleInfo, Unscheduled } from './schedules/schedule.ts';
 import { Schedules } from './schedules/schedules.ts';
 import { queueEventKinds } from './state/queue-events.ts';
 import { RemainingDelays } from './state/remaining-delays.ts';
+import { withTrace } from './tracing/trace-attributes.ts';
+import type { TraceCarrier } from './tracing/tracing.ts';
 import { droppingExpired } from './windows/expiry.ts';
 import { waitOf, windowsOf } from './windows/window-options.ts';
 
@@ -154,18 +156,27 @@ export class DurableQueue implements Queue {
   enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
     // Not `async`, and nor are the functions it calls: only the job's own promise is allocated.
     try {
-      return this.#enqueue(topic, payload, options);
+      const { tracing } = this.#options.tuning;
+      if (tracing === undefined) return this.#enqueue(topic, payload, options);
+      return tracing.enqueue(topic, 1, async (carrier) =>
+        this.#enqueue(topic, payload, options, carrier),
+      );
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  #enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
+  #enqueue(
+    topic: string,
+    payload: unknown,
+    options: EnqueueOptions | undefined,
+    carrier?: TraceCarrier,
+  ): Promise<Accepted> {
     if (this.#closed !== undefined) throw new QueueClosedError('enqueue');
     const resolved = parseEnqueueOptions(options);
     resolved.signal?.throwIfAborted();
     const schema = this.#options.tuning.topics.get(topic)?.schema;
-    const submission = this.#submission(topic, payload, resolved);
+    const submission = this.#submission(topic, payload, resolved, { carrier });
     const { signal } = resolved;
     if (schema === undefined) return this.#submit(submission, signal);
     const payloads = [submission.payload];
@@ -179,13 +190,28 @@ export class DurableQueue implements Queue {
     jobs: readonly NewJob[],
     options?: EnqueueManyOptions,
   ): Promise<Accepted[]> {
+    const { tracing } = this.#options.tuning;
+    if (tracing === undefined || !Array.isArray(jobs)) {
+      return this.#enqueueMany(topic, jobs, options);
+    }
+    return tracing.enqueue(topic, jobs.length, (carrier) =>
+      this.#enqueueMany(topic, jobs, options, carrier),
+    );
+  }
+
+  async #enqueueMany(
+    topic: string,
+    jobs: readonly NewJob[],
+    options: EnqueueManyOptions | undefined,
+    carrier?: TraceCarrier,
+  ): Promise<Accepted[]> {
     if (this.#closed !== undefined) throw new QueueClosedError('enqueueMany');
     const resolved = parseEnqueueManyOptions(options);
     const { signal } = resolved;
     signal?.throwIfAborted();
     const schema = this.#options.tuning.topics.get(topic)?.schema;
     const submissions = parseNewJobs(jobs).map(({ payload, options: own }, index) =>
-      this.#submission(topic, payload, own, index),
+      this.#submission(topic, payload, own, { index, carrier }),
     );
     const submit = (): Promise<Accepted[]> => this.#submitAll(submissions, resolved);
     if (schema === undefined) return submit();
@@ -352,14 +378,14 @@ export class DurableQueue implements Queue {
     topic: string,
     payload: unknown,
     { jobId, delayMs, ...more }: ResolvedEnqueueOptions,
-    index?: number,
+    { index, carrier }: { readonly index?: number; readonly carrier: TraceCarrier | undefined },
   ): Submission {
     const { maxPayloadBytes, topics } = this.#options.tuning;
     if (more.debounce !== undefined && this.#backend.debounces !== true) {
       throw new StoreUnsupportedError('enqueue with debounce', 'this store');
     }
     const routing = routingOf(topic, more, topics.get(topic)?.partitions);
-    const attributes = attributesOf(more);
+    const attributes = withTrace(attributesOf(more), carrier);
     return {
       topic: checkTopic('enqueue', topic),
       payload: serializePayload(topic, payload, maxPayloadBytes, index),

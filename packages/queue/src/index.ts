@@ -105,7 +105,7 @@ export type {
 export type {
   JobResults,
   KeepResults,
-  ResultOptions,
+  ResultKeeping,
   ResultWaitOptions,
 } from './outcomes/results.ts';
 export { type TopicHandler, defineTopics } from './producer/define-topics.ts';
@@ -134,3 +134,4 @@ export type {
   Topics,
 } from './producer/topics.ts';
 export type { QueueState } from './state/queue-state.ts';
+export type { QueueTracing, TraceCarrier, TracedAnswer, TracedJob } from './tracing/tracing.ts';

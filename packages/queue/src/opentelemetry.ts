@@ -1,4 +1,4 @@
-/** Publishes the numbers of queues to a meter of OpenTelemetry, which reads them when it is read itself. */
+/** Publishes the numbers of queues to a meter of OpenTelemetry, which reads them when it is read itself; and their spans. */
 import { parseOptions } from '@holdfast/foundation';
 import { metricPrefix } from '@holdfast/foundation/metrics';
 import { openTelemetryMeter, publishToOpenTelemetry } from '@holdfast/foundation/opentelemetry';
@@ -6,6 +6,7 @@ import type { Meter } from '@opentelemetry/api';
 import { type MeasuredQueues, measuredQueues, queueCollectors } from './metrics.ts';
 
 export { type MeasuredQueues } from './metrics.ts';
+export { type QueueTracingOptions, queueTracing } from './tracing/opentelemetry-tracing.ts';
 
 /** Options of `registerOpenTelemetryMetrics` for queues. */
 export interface QueueOpenTelemetryOptions {

@@ -30,6 +30,7 @@ import {
   parseRedisServer,
 } from './redis/server-options.ts';
 
+import type { QueueTracing } from './tracing/tracing.ts';
 import { type ResolvedWindowOptions, windowShape } from './windows/window-options.ts';
 
 export type { TopicOptions } from './producer/topics.ts';
@@ -93,6 +94,8 @@ export interface QueueOptions<T extends Topics = Topics> {
   maxRetainedBytes?: number;
   /** How long Redis remembers the high-water mark of a producer after its last job. Default seven days. */
   markTtlMs?: number;
+  /** The tracer of its jobs, such as `queueTracing` of `@holdfast/queue/opentelemetry`. Default: none. */
+  tracing?: QueueTracing;
   /** The source of time. Default: the system clock. */
   clock?: Clock;
   /** The source of random numbers. Default: the random source of the system. */
@@ -140,7 +143,8 @@ const milliseconds = (fallback: number): OptionRule<number> =>
 
 /** The options of the queue with every default filled in, without `redis` and `fallback`. */
 export type ResolvedQueueTuning = Readonly<
-  Required<Omit<QueueOptions, 'redis' | 'fallback' | 'reconnect' | 'topics'>> & {
+  Required<Omit<QueueOptions, 'redis' | 'fallback' | 'reconnect' | 'topics' | 'tracing'>> & {
+    tracing: QueueTracing | undefined;
     reconnect: Readonly<{ initialDelayMs: number; maxDelayMs: number }>;
     topics: ReadonlyMap<string, TopicOptions>;
   }
@@ -184,6 +188,7 @@ const tuningShape: RulesOf<ResolvedQueueTuning> = {
   retainMs: integer({ min: 0, max: DAY_MS, default: 5_000 }),
   maxRetainedBytes: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 32 * MIB }),
   markTtlMs: milliseconds(7 * DAY_MS),
+  tracing: optional(objectWith<QueueTracing>(['enqueue', 'drain', 'handle'])),
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };

@@ -4,7 +4,7 @@ import type { DeadLetters, Inspection } from './admin/administration.ts';
 import type { QueueControl } from './control/control.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { JobOptions } from './producer/job-options.ts';
-import type { JobResults, ResultOptions } from './outcomes/results.ts';
+import type { JobResults, ResultKeeping } from './outcomes/results.ts';
 import type { Priority } from './producer/scheduling.ts';
 import type { Accepted, Acceptor } from './state/accepted.ts';
 import type { QueueEvents } from './state/queue-events.ts';
@@ -12,6 +12,7 @@ import type { QueueState } from './state/queue-state.ts';
 import type { SharedLimitOptions } from './limits/limit-options.ts';
 import type { Scheduling } from './schedules/schedule.ts';
 import type { WindowOptions } from './windows/window-options.ts';
+import type { TraceCarrier } from './tracing/tracing.ts';
 
 import type { PayloadInput, PayloadOutput, ResultInput, Topics } from './producer/topics.ts';
 
@@ -171,6 +172,8 @@ export interface Job<Payload = unknown> {
   readonly enqueuedAtMs: number;
   /** The reasons of earlier failures, before it was redriven, the oldest first; absent when there are none. */
   readonly history?: readonly string[];
+  /** The trace context of whoever enqueued it; absent without `tracing`. */
+  readonly trace?: TraceCarrier;
 }
 
 /** A job while its handler runs. */
@@ -194,7 +197,7 @@ export type Handler<Transaction = undefined, Payload = unknown, Result = unknown
 ) => Promise<Result> | Result;
 
 /** Options of a consumer. All times in milliseconds. */
-export interface ProcessOptions extends ResultOptions, SharedLimitOptions {
+export interface ProcessOptions extends ResultKeeping, SharedLimitOptions {
   /** The name of the consumer, unique among the consumers of the topic in this queue. Default: a new UUID. */
   name?: string;
   /** The most jobs started per second. Default: no limit. */

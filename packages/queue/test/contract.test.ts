@@ -74,6 +74,19 @@ describe('the queue on the fake backend', () => {
   );
 });
 
+test('an operation that the store does not have is refused, and changes nothing', async () => {
+  const { queue, backend } = openTestQueue({ clock: systemClock });
+  backend.up();
+  await queue.ready();
+  const refused = expect.objectContaining({ code: 'QUEUE_OPERATION_UNSUPPORTED' });
+  await expect(queue.pause('t')).rejects.toEqual(refused);
+  await expect(queue.isPaused('t')).rejects.toEqual(refused);
+  await expect(queue.purge('t')).rejects.toEqual(refused);
+  expect(queue.getStats()).toMatchObject({ acceptedByRedis: 0, pending: 0 });
+  await queue.close();
+  await expect(queue.resume('t')).rejects.toMatchObject({ code: 'QUEUE_CLOSED' });
+});
+
 test('a queue on a store without outcomes refuses to keep results and to ask for them', async () => {
   const { queue, backend } = openTestQueue({ clock: systemClock });
   backend.up();

@@ -110,6 +110,7 @@ const MISFITS: Record<Exclude<keyof QueueOptions, 'redis'>, unknown> = {
   retainMs: -1,
   maxRetainedBytes: -1,
   markTtlMs: 0,
+  tracing: {},
   clock: {},
   random: 4,
 };

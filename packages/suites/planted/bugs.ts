@@ -27,6 +27,7 @@ import { protocolsBugs } from './breaking/protocols.ts';
 import { publisherBugs } from './publisher.ts';
 import { queueConsumerBugs } from './queue-consumers.ts';
 import { queueControlBugs } from './queue/control.ts';
+import { queueOutcomeBugs } from './queue-outcomes.ts';
 import { queueBugs } from './queue.ts';
 import { queueSharingBugs } from './queue-sharing.ts';
 import { reportBugs } from './breaking/report.ts';
@@ -65,6 +66,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...queueConsumerBugs,
   ...queueSharingBugs,
   ...queueControlBugs,
+  ...queueOutcomeBugs,
   ...reportBugs,
   ...stageBugs,
   ...resilienceBugs,

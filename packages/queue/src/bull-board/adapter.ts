@@ -1,15 +1,15 @@
+/** Shows the topics of queues in the dashboard of bull-board. */
 import { BaseAdapter } from '@bull-board/api/dist/queueAdapters/base.js';
 import type {
   JobCleanStatus,
   JobCounts,
   JobStatus,
-  MetricsType,
   QueueJob,
   QueueJobOptions,
   QueueMetrics,
   Status,
 } from '@bull-board/api/typings/app';
-import { boolean, optional, parseOptions, string } from '@holdfast/foundation';
+import { boolean, optional, parseOptions, string, systemClock } from '@holdfast/foundation';
 import { OperationUnsupportedError } from '../errors.ts';
 import { checkTopic } from '../producer/payload.ts';
 import { shownJob } from './shown-job.ts';
@@ -25,7 +25,6 @@ export interface BullBoardOptions {
 
 const OWNER = 'bullBoardAdapter';
 const shape = { readOnlyMode: boolean(false), displayName: optional(string({ maxLength: 200 })) };
-const SECOND_MS = 1_000;
 
 /**
  * Shows one topic of a queue in the dashboard of bull-board: how many jobs there are of each state and pages of them, dead
@@ -138,7 +137,7 @@ class QueueAdapter extends BaseAdapter {
     return [];
   }
 
-  async getMetrics(_: MetricsType): Promise<QueueMetrics> {
+  async getMetrics(): Promise<QueueMetrics> {
     return { meta: { count: 0, prevTS: 0, prevCount: 0 }, data: [], count: 0 };
   }
 
@@ -184,7 +183,7 @@ class QueueAdapter extends BaseAdapter {
       id,
       name: this.#topic,
       data,
-      timestamp: Math.floor(Date.now() / SECOND_MS) * SECOND_MS,
+      timestamp: Math.floor(systemClock.epochMs()),
       attemptsMade: 0,
       progress: 0,
       failedReason: '',

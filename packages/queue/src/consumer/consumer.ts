@@ -11,6 +11,7 @@ import type { Consumer, ConsumerStats, QueueEvents } from '../queue.ts';
 import type { OutcomeKeeper } from '../outcomes/outcome-keeper.ts';
 import type { StandardSchema } from '../producer/schema.ts';
 import { refusalBackoff } from '../recovery/refusal-backoff.ts';
+import { jobOf } from '../tracing/delivered-job.ts';
 import { Acknowledger } from './acknowledger.ts';
 import { ControlWatch } from './held/control-watch.ts';
 import { Attempts } from './attempts.ts';
@@ -323,10 +324,9 @@ export class TopicConsumer implements Consumer {
     while (true) {
       try {
         const payload = await decodePayload(topic, schema, delivery.payload);
-        const { id, enqueuedAtMs, history } = delivery;
-        const job = { id, topic, payload, attempt, enqueuedAtMs, ...(history && { history }) };
+        const job = jobOf(delivery, topic, payload, attempt);
         const outcome = await this.#execute(job, execution, this.#attempts.timeoutMsOf(delivery));
-        if (outcome === 'known') this.#reports.redelivered(id);
+        if (outcome === 'known') this.#reports.redelivered(delivery.id);
         else this.#reports.counts.handled += 1;
         return this.#acknowledger.acknowledge(delivery);
       } catch (thrown) {

@@ -10,7 +10,7 @@ import { honoursDeadLetters, honoursLeases, honoursOrder, honoursTakeover } from
 import { type StoreGuarantee, group, testsWithout } from './guarantees.ts';
 import { honoursCrashCounts, honoursHeldJobs, honoursOperations } from './operations.ts';
 import { type OpenBackend, OpenedBackends } from './opened.ts';
-import { honoursOutcomes } from './outcomes.ts';
+import { honoursOutcomeNews, honoursOutcomes } from './outcomes.ts';
 import {
   honoursInspection,
   honoursPartitions,
@@ -48,6 +48,7 @@ export function honoursBackendContract(
   group('routing', () => honoursRouting(openUp, testFor('keys')));
   group('priorities', () => honoursPriorities(openUp, test, testFor('fairness')));
   group('outcomes', () => honoursOutcomes(openUp, testFor('outcomes')));
+  group('news of outcomes', () => honoursOutcomeNews(openUp, testFor('outcomes')));
   group('schedules', () => honoursScheduleStore(openUp, testFor('schedules')));
   group('limits', () => honoursLimitStore(openUp, testFor('limits')));
   group('windows', () => honoursWindows(openUp, testFor('debounce')));

@@ -49,7 +49,10 @@ export function honoursOutcomes(openUp: () => Promise<QueueBackend>, test: Decla
     expect(state).toEqual({ isExpired: true });
     await consumer.close();
   });
+}
 
+/** A store keeps the outcomes of dead letters, and tells of what is new. */
+export function honoursOutcomeNews(openUp: () => Promise<QueueBackend>, test: DeclareTest): void {
   test('the outcome of a dead letter is kept until it is redriven', async () => {
     const backend = await openUp();
     const store = outcomesOf(backend);
@@ -71,30 +74,30 @@ export function honoursOutcomes(openUp: () => Promise<QueueBackend>, test: Decla
     const store = outcomesOf(backend);
     await backend.publish(publication({ jobs: [job(1), job(2)] }));
     const { consumer, handles } = await takeTwo(backend);
-    const told = new Set<string>();
-    let onTold = Promise.withResolvers<void>();
+    const notified = new Set<string>();
+    let onNews = Promise.withResolvers<void>();
     const watch = store.watch(TOPIC, (ids) => {
       if (ids === 'all') return;
-      for (const id of ids) told.add(id);
-      onTold.resolve();
+      for (const id of ids) notified.add(id);
+      onNews.resolve();
     });
-    const untilTold = async (id: string): Promise<void> => {
-      while (!told.has(id)) {
-        await onTold.promise;
-        onTold = Promise.withResolvers<void>();
+    const untilNotified = async (id: string): Promise<void> => {
+      while (!notified.has(id)) {
+        await onNews.promise;
+        onNews = Promise.withResolvers<void>();
       }
     };
-    // Told again and again: the watch may begin after the first.
-    while (!told.has('job-1')) {
+    // Reported again and again: the watch may begin after the first.
+    while (!notified.has('job-1')) {
       await store.report(TOPIC, 'job-1', '{"part":0.5}', LONG_MS);
-      await Promise.race([untilTold('job-1'), store.read(TOPIC, ['job-1'])]);
+      await Promise.race([untilNotified('job-1'), store.read(TOPIC, ['job-1'])]);
     }
     expect(await store.read(TOPIC, ['job-1'])).toEqual([
       { progress: '{"part":0.5}', isExpired: false },
     ]);
     const [, second = ''] = handles;
     await consumer.acknowledge([second], new Map([[second, keptOf('job-2', returned('r'))]]));
-    await untilTold('job-2');
+    await untilNotified('job-2');
     await watch.close();
     await consumer.close();
   });

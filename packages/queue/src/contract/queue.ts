@@ -24,7 +24,7 @@ import {
   honoursRetryDecisions,
   honoursWaitingJobs,
 } from './handling.ts';
-import { honoursProgress, honoursResults } from './results.ts';
+import { honoursMissingResults, honoursProgress, honoursResults } from './results.ts';
 import { honoursLimits } from './limits.ts';
 import { honoursSchedules } from './schedules.ts';
 import { honoursDebounce, honoursExpiry } from './windows.ts';
@@ -70,6 +70,7 @@ export function honoursQueueContract(
   group('expiry', () => honoursExpiry(openUp, testFor('expiry')));
   group('waiting jobs', () => honoursWaitingJobs(openUp, test));
   group('results', () => honoursResults(openUp, testFor('outcomes')));
+  group('missing results', () => honoursMissingResults(openUp, testFor('outcomes')));
   group('progress', () => honoursProgress(openUp, testFor('outcomes')));
   group('options of jobs', () => honoursJobOptions(openUp, test));
   group('pausing', () => honoursPause(openUp, testFor('operations')));

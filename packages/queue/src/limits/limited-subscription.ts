@@ -1,5 +1,11 @@
 import { type Clock, describeThrown, onAbort } from '@holdfast/foundation';
-import type { Delivery, LastDeliveries, RecoveredDeliveries, Subscription } from '../backend.ts';
+import type {
+  Delivery,
+  LastDeliveries,
+  RecoveredDeliveries,
+  Subscription,
+  TopicControl,
+} from '../backend.ts';
 import type { JobMemory } from '../consumer/job-memory.ts';
 import { StoreUnsupportedError } from '../errors.ts';
 import { Notifier } from '../notifier.ts';
@@ -100,14 +106,18 @@ class LimitedSubscription implements Subscription {
     return { ...recovered, deliveries: free };
   }
 
-  async acknowledge(handles: readonly string[]): Promise<void> {
-    await this.#inner.acknowledge(handles);
-    await this.#end(handles);
+  async acknowledge(...handled: Parameters<Subscription['acknowledge']>): Promise<void> {
+    await this.#inner.acknowledge(...handled);
+    await this.#end(handled[0]);
   }
 
-  async deadLetter(delivery: Delivery, reason: string, stack?: string): Promise<void> {
-    await this.#inner.deadLetter(delivery, reason, stack);
-    await this.#end([delivery.handle]);
+  async deadLetter(...letter: Parameters<Subscription['deadLetter']>): Promise<void> {
+    await this.#inner.deadLetter(...letter);
+    await this.#end([letter[0].handle]);
+  }
+
+  async control(held: readonly string[]): Promise<TopicControl> {
+    return (await this.#inner.control?.(held)) ?? { isPaused: false, cancelled: [] };
   }
 
   async retryLater(delivery: Delivery, delayMs: number): Promise<'delayed' | 'kept'> {

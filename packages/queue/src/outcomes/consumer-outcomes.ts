@@ -2,6 +2,7 @@ import type { Clock } from '@holdfast/foundation';
 import type { QueueBackend } from '../backend.ts';
 import { OperationUnsupportedError } from '../errors.ts';
 import type { TopicOptions } from '../producer/topics.ts';
+import type { QueueTracing } from '../tracing/tracing.ts';
 import { PROGRESS_TTL_MS, type ResolvedKeepResults } from './keep-results.ts';
 import { type ObserveRun, createObserver } from './observed-run.ts';
 import { OutcomeKeeper } from './outcome-keeper.ts';
@@ -9,6 +10,7 @@ import { OutcomeKeeper } from './outcome-keeper.ts';
 interface Tuning {
   readonly clock: Clock;
   readonly topics: ReadonlyMap<string, TopicOptions>;
+  readonly tracing: QueueTracing | undefined;
 }
 
 /**
@@ -17,7 +19,7 @@ interface Tuning {
  */
 export function outcomesOf(
   { outcomes: store }: QueueBackend,
-  { clock, topics }: Tuning,
+  { clock, topics, tracing }: Tuning,
   topic: string,
   { keepResults: keep }: { readonly keepResults: ResolvedKeepResults | undefined },
 ): { readonly outcomes: OutcomeKeeper | undefined; readonly observe: ObserveRun } {
@@ -25,5 +27,6 @@ export function outcomesOf(
   const schema = topics.get(topic)?.result;
   const keeper = keep && new OutcomeKeeper({ topic, keep, schema });
   const ttlMs = keep?.ttlMs ?? PROGRESS_TTL_MS;
-  return { outcomes: keeper, observe: createObserver({ topic, store, clock, ttlMs, keeper }) };
+  const observe = createObserver({ topic, store, clock, ttlMs, keeper, tracing });
+  return { outcomes: keeper, observe };
 }

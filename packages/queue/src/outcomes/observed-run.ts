@@ -2,6 +2,7 @@ import type { Clock } from '@holdfast/foundation';
 import type { Job, RunningJob } from '../queue.ts';
 import type { OutcomeKeeper } from './outcome-keeper.ts';
 import type { OutcomeStore } from './outcome-store.ts';
+import type { QueueTracing } from '../tracing/tracing.ts';
 import { ProgressReporter, reporting } from './progress.ts';
 
 interface ObserverDeps {
@@ -13,6 +14,7 @@ interface ObserverDeps {
   readonly ttlMs: number;
   /** Absent: results are not kept. */
   readonly keeper: OutcomeKeeper | undefined;
+  readonly tracing: QueueTracing | undefined;
 }
 
 /** Runs a handler on a job, and sees what it reports and returns. */
@@ -23,11 +25,15 @@ export type ObserveRun = (
 ) => Promise<void>;
 
 /** Lets handlers report their progress, and keeps what they return. */
-export function createObserver({ keeper, ...deps }: ObserverDeps): ObserveRun {
+export function createObserver({ keeper, tracing, ...deps }: ObserverDeps): ObserveRun {
   return async (job, execution, run) => {
     const reporter = new ProgressReporter(deps, job.id, () => execution.signal);
     try {
-      const value = await run(reporting(job, reporter));
+      const running = reporting(job, reporter);
+      const value =
+        tracing === undefined
+          ? await run(running)
+          : await tracing.handle(job, async () => run(running));
       if (keeper !== undefined) await keeper.returned(job, value);
     } finally {
       reporter.end();

@@ -1,7 +1,7 @@
 import type { Delivery } from '../backend.ts';
 import { type StandardSchema, validateResult } from '../producer/schema.ts';
 import { serializeValue } from '../producer/payload.ts';
-import { type Outcome, encodeOutcome } from './outcome.ts';
+import { type JobOutcome, encodeOutcome } from './outcome.ts';
 import type { KeptOutcome } from './outcome-store.ts';
 import type { ResolvedKeepResults } from './keep-results.ts';
 
@@ -90,9 +90,9 @@ export class OutcomeKeeper {
     this.#recent.delete(name);
   }
 
-  async #outcomeOf(value: unknown): Promise<Outcome> {
+  async #outcomeOf(value: unknown): Promise<JobOutcome> {
     const { topic, keep, schema } = this.#deps;
-    const notKept = (seen: string): Outcome => ({ kind: 'not-kept', why: 'not-json', seen });
+    const notKept = (seen: string): JobOutcome => ({ kind: 'not-kept', why: 'not-json', seen });
     let json: string | undefined;
     try {
       json = value === undefined ? undefined : serializeValue(value, 'result');
@@ -113,7 +113,7 @@ export class OutcomeKeeper {
   }
 }
 
-const HANDLED_BEFORE: Outcome = {
+const HANDLED_BEFORE: JobOutcome = {
   kind: 'not-kept',
   why: 'handled-before',
   seen: 'an earlier run had its effect',

@@ -7,7 +7,7 @@ import {
 import type { OutcomeState } from './outcome-store.ts';
 
 /** How a job ended. */
-export type Outcome =
+export type JobOutcome =
   /** Its handler returned this; absent for `undefined`. */
   | { readonly kind: 'returned'; readonly json?: string }
   /** It became a dead letter. */
@@ -19,7 +19,7 @@ const RETURNED = '=';
 const FAILED = '!';
 
 /** As stores keep it: one character for the kind, then JSON. */
-export function encodeOutcome(outcome: Outcome): string {
+export function encodeOutcome(outcome: JobOutcome): string {
   if (outcome.kind === 'returned') return `${RETURNED}${outcome.json ?? ''}`;
   if (outcome.kind === 'failed') {
     return FAILED + JSON.stringify([outcome.reason, outcome.attempts]);

@@ -72,7 +72,7 @@ function jsonOf(value: unknown): string | undefined {
 }
 
 /** A job as its handler sees it. */
-export class ReportingJob {
+class ReportingJob {
   readonly #reporter: ProgressReporter;
 
   constructor(reporter: ProgressReporter) {

@@ -101,7 +101,7 @@ export class ResultWaits implements JobResults {
 }
 
 /** One call that waits for the outcome of a job. */
-export class ResultWait {
+class ResultWait {
   readonly outcome: Promise<{ readonly json: string }>;
   readonly #topic: string;
   readonly #id: string;

@@ -41,7 +41,7 @@ export interface KeepResults {
 }
 
 /** The part of a consumer's options that concerns results. */
-export interface ResultOptions {
+export interface ResultKeeping {
   /**
    * Keeps what the handler returns, or why the job became a dead letter, for `queue.result`; in the step that ends the
    * job. `true` for the defaults. Default: nothing is kept.

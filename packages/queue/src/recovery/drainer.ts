@@ -2,6 +2,7 @@ import type { Publication, PublishReceipt, PublishedJob } from '../backend.ts';
 import type { StoredJob } from '../fallback/record.ts';
 import type { ProducerDeps, ProducerState } from '../state/producer-state.ts';
 import { publishIsolatingPoison } from '../publish.ts';
+import { tracedDrain } from '../tracing/trace-attributes.ts';
 
 /** Moves jobs that were accepted before from the backlog to Redis, in order. */
 export class Drainer {
@@ -19,10 +20,12 @@ export class Drainer {
    * @throws BackendError; the window then stays in the backlog, and publishing it again is harmless.
    */
   async drainWindow(): Promise<number> {
-    const { backlog } = this.#deps;
+    const { backlog, tracing } = this.#deps;
     const { jobs, through } = await backlog.window();
     for (const publication of this.#publicationsOf(jobs)) {
-      const { jobs: published, receipt } = await this.#publish(publication);
+      const { jobs: published, receipt } = await tracedDrain(tracing, publication, () =>
+        this.#publish(publication),
+      );
       this.#state.recordDrained({ ...publication, jobs: published }, receipt);
     }
     // A window without jobs is damaged; this was reported when the journal was opened.

@@ -3,7 +3,7 @@ import type { OutcomeState, OutcomeStore, OutcomeWatch } from '../outcomes/outco
 import type { Connections } from './connection/connections.ts';
 import type { ManagedConnection } from './connection/managed-connection.ts';
 import { type TopicKeys, topicKeys } from './keys.ts';
-import { parseEntries, parseEntryIds, parseOutcomeStates, parseTold } from './replies.ts';
+import { parseEntries, parseEntryIds, parseOutcomeStates, parseNews } from './replies.ts';
 import { reportProgressScript } from './scripts/outcome-scripts.ts';
 import { runScript } from './scripts/script.ts';
 
@@ -87,7 +87,7 @@ export class RedisOutcomes implements OutcomeStore {
           const entries = parseEntries(reply, news);
           if (entries.length === 0) continue;
           last = parseEntryIds(entries).at(-1) ?? last;
-          onNews(parseTold(entries));
+          onNews(parseNews(entries));
         }
       } catch {
         await sleep(this.#clock, RETRY_MS, signal).catch(() => undefined);

@@ -274,7 +274,7 @@ export function parseOutcomeStates(reply: unknown): OutcomeState[] {
 }
 
 /** The ids of the jobs that news tell of. */
-export function parseTold(entries: readonly unknown[]): string[] {
+export function parseNews(entries: readonly unknown[]): string[] {
   return [...new Set(entries.map((entry) => text(list(list(entry)[1])[1])))];
 }
 

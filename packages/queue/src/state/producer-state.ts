@@ -14,6 +14,7 @@ import type { TopicOptions } from '../options.ts';
 import type { AcknowledgeLevel, Acceptor, QueueEvents } from '../queue.ts';
 import { reportOperations } from './operation-reports.ts';
 import { QueueStateMachine } from './state-machine.ts';
+import type { QueueTracing } from '../tracing/tracing.ts';
 import { Notifier } from '../notifier.ts';
 import { ProducerIdentity } from './producer-identity.ts';
 import { PendingLimits } from './pending-limits.ts';
@@ -43,6 +44,7 @@ export interface ProducerDeps {
   readonly maxRetainedBytes: number;
   readonly acknowledge: AcknowledgeLevel;
   readonly topics: ReadonlyMap<string, TopicOptions>;
+  readonly tracing?: QueueTracing | undefined;
   /** The state of the producer that this one continues: it had no journal. */
   readonly former?: ProducerState | undefined;
 }
