@@ -10,7 +10,7 @@ export const queueSharingBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/schedules/schedules.ts',
     sound: 'return `schedule ${name} ${tickMs}`;',
     broken: 'return `schedule ${name} ${process.hrtime.bigint()} ${tickMs}`;',
-    tests: { path: 'packages/queue/test/schedules/ticks-model', name: 'is one job' },
+    tests: { path: 'redis-failover/sharing/schedules', name: 'one job of each tick' },
   },
   {
     name: 'a process whose clock is ahead silences the schedules of the others',
