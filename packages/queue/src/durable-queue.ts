@@ -131,7 +131,7 @@ export class DurableQueue implements Queue {
       events,
       enqueue: (...job) => this.enqueue(...job),
       check: (topic, payload, given) =>
-        void this.#submission(topic, payload, parseEnqueueOptions(given)),
+        void this.#submission(topic, payload, parseEnqueueOptions(given), { carrier: undefined }),
     });
   }
 
