@@ -3,6 +3,7 @@ import { type Emitter, createEmitter, nextEvent } from '@holdfast/foundation';
 import { deadLettersOf, poisonJobsOf } from './admin/dead-letters.ts';
 import { healthOf } from './admin/health.ts';
 import { inspectionOf } from './admin/inspection.ts';
+import { statsOf } from './admin/stats.ts';
 import type { QueueBackend, Subscription } from './backend.ts';
 import { createQueueControl } from './admin/queue-control.ts';
 import { TopicConsumer } from './consumer/consumer.ts';
@@ -10,7 +11,6 @@ import { createJobExecutor } from './consumer/job-execution.ts';
 import { useJobMemory } from './consumer/job-memory.ts';
 import {
   DuplicateConsumerError,
-  StoreUnsupportedError,
   QueueClosedError,
   ServerUnsupportedError,
   UndrainedJobsError,
@@ -19,7 +19,6 @@ import { type JournalFactory, diskJournals } from './fallback/open-fallback.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import {
   type ResolvedEnqueueManyOptions,
-  type ResolvedEnqueueOptions,
   type ResolvedQueueOptions,
   checkHandler,
   parseCloseDeadlineMs,
@@ -28,16 +27,15 @@ import {
   parseNewJobs,
   parseProcessOptions,
 } from './options.ts';
-import { attributesOf } from './producer/job-options.ts';
 import { outcomesOf } from './outcomes/consumer-outcomes.ts';
 import { ResultWaits } from './outcomes/result-waits.ts';
 import type { ResultWaitOptions } from './outcomes/results.ts';
-import { checkJobId, checkTopic, serializePayload } from './producer/payload.ts';
+import { checkTopic } from './producer/payload.ts';
 import type { Submission } from './state/pending-job.ts';
 import { reportingRoom } from './producer/freed-room.ts';
-import { QueueOpening, evictionPolicyOf, fallbackFailureOf } from './producer/queue-opening.ts';
-import { routingOf } from './producer/scheduling.ts';
+import { QueueOpening } from './producer/queue-opening.ts';
 import { OrderedValidation } from './producer/schema.ts';
+import { type MakeSubmission, createSubmissions } from './producer/submissions.ts';
 import { limitedBy } from './limits/limited-subscription.ts';
 import type {
   Accepted,
@@ -59,10 +57,8 @@ import type { ScheduleInfo, Unscheduled } from './schedules/schedule.ts';
 import { Schedules } from './schedules/schedules.ts';
 import { queueEventKinds } from './state/queue-events.ts';
 import { RemainingDelays } from './state/remaining-delays.ts';
-import { withTrace } from './tracing/trace-attributes.ts';
 import type { TraceCarrier } from './tracing/tracing.ts';
 import { droppingExpired } from './windows/expiry.ts';
-import { waitOf, windowsOf } from './windows/window-options.ts';
 
 /** The queue over any backend. */
 export class DurableQueue implements Queue {
@@ -90,6 +86,7 @@ export class DurableQueue implements Queue {
   readonly purge: Queue['purge'];
   readonly drain: Queue['drain'];
   readonly #results: ResultWaits;
+  readonly #submission: MakeSubmission;
 
   constructor(
     backend: QueueBackend,
@@ -102,6 +99,8 @@ export class DurableQueue implements Queue {
     const fallback = this.#fallback;
     this.#delays = new RemainingDelays(options.tuning.clock);
     const shared = { events, fallback, delays: this.#delays };
+    const newId = (): string => this.#newId();
+    this.#submission = createSubmissions({ ...options, backend, delays: this.#delays, newId });
     this.#opening = new QueueOpening({ backend, options, journals, ...shared });
     this.#results = new ResultWaits({
       store: backend.outcomes,
@@ -112,7 +111,7 @@ export class DurableQueue implements Queue {
     const control = createQueueControl({
       backend,
       delays: this.#delays,
-      newId: () => this.#newId(),
+      newId,
       submit: (submission, signal) => this.#submit(submission, signal),
       assertOpen: this.#assertOpen,
       freed: (topic) => this.#opening.backpressure?.freed(topic),
@@ -131,7 +130,7 @@ export class DurableQueue implements Queue {
       events,
       enqueue: (...job) => this.enqueue(...job),
       check: (topic, payload, given) =>
-        void this.#submission(topic, payload, parseEnqueueOptions(given), { carrier: undefined }),
+        void this.#submission(topic, payload, parseEnqueueOptions(given)),
     });
   }
 
@@ -291,34 +290,13 @@ export class DurableQueue implements Queue {
   }
 
   getStats(): QueueStats {
-    const { producer, backlog, poison } = this.#opening.opened ?? {};
-    const failure = producer?.state.machine.failure;
-    const age = producer?.state.oldestAgeMs;
-    return {
+    return statsOf({
       state: this.state,
       current: this.current,
-      ...(failure && { errorClass: failure.errorClass, lastError: failure.message }),
-      acceptedByRedis: 0,
-      acceptedByFallback: 0,
-      drained: 0,
-      alreadyApplied: 0,
-      identityRenewals: producer?.state.identity.renewals ?? 0,
-      poisoned: poison?.size ?? 0,
-      pending: 0,
-      shed: 0,
+      opening: this.#opening,
+      consumers: this.#consumers.values(),
       expired: this.#expired.count,
-      ...producer?.state.counts,
-      backlog: {
-        jobs: backlog?.size ?? 0,
-        bytes: backlog?.bytes ?? 0,
-        ...(age !== undefined && { oldestAgeMs: age }),
-      },
-      dataLoss: { count: 0, jobs: 0, resent: 0, ...producer?.state.dataLoss },
-      ...stalledOf(this.#consumers.values()),
-      ...fallbackFailureOf(this.#opening),
-      ...evictionPolicyOf(this.#opening),
-      connection: { ...this.#opening.connection },
-    };
+    });
   }
 
   deadLetters(topic: string): DeadLetters {
@@ -374,30 +352,6 @@ export class DurableQueue implements Queue {
     );
   }
 
-  #submission(
-    topic: string,
-    payload: unknown,
-    { jobId, delayMs, ...more }: ResolvedEnqueueOptions,
-    { index, carrier }: { readonly index?: number; readonly carrier: TraceCarrier | undefined },
-  ): Submission {
-    const { maxPayloadBytes, topics } = this.#options.tuning;
-    if (more.debounce !== undefined && this.#backend.debounces !== true) {
-      throw new StoreUnsupportedError('enqueue with debounce', 'this store');
-    }
-    const routing = routingOf(topic, more, topics.get(topic)?.partitions);
-    const attributes = withTrace(attributesOf(more), carrier);
-    return {
-      topic: checkTopic('enqueue', topic),
-      payload: serializePayload(topic, payload, maxPayloadBytes, index),
-      id: jobId === undefined ? this.#newId() : checkJobId('enqueue', jobId),
-      unique: jobId !== undefined,
-      ...this.#delays.timesOf(waitOf(more.debounce, delayMs)),
-      ...(routing !== undefined && { routing }),
-      ...(attributes !== undefined && { attributes }),
-      ...windowsOf(more, { jobId, delayMs }),
-    };
-  }
-
   /** Unique across all queues, and much cheaper than a UUID. */
   #newId(): string {
     this.#lastId += 1;
@@ -430,12 +384,4 @@ export class DurableQueue implements Queue {
     await Promise.all([opened?.backlog.close(), opened?.poison.close()]);
     if (mustDrain && left > 0) throw new UndrainedJobsError(left, deadlineMs);
   }
-}
-
-function stalledOf(consumers: Iterable<Consumer>): Pick<QueueStats, 'stalledConsumers'> {
-  const stalledConsumers = [...consumers].flatMap((consumer) => {
-    const { stalled } = consumer.getStats();
-    return stalled === undefined ? [] : [{ topic: consumer.topic, ...stalled }];
-  });
-  return stalledConsumers.length === 0 ? {} : { stalledConsumers };
 }

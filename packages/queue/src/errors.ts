@@ -155,16 +155,6 @@ export class EffectRolledBackError extends HoldfastError {
   }
 }
 
-/** The store of this queue cannot do this; nothing was changed. */
-export class StoreUnsupportedError extends HoldfastError {
-  readonly code = 'QUEUE_STORE_UNSUPPORTED';
-
-  /** @param store names the store, and where it helps its remedy. */
-  constructor(tried: string, store: string) {
-    super(`${tried}: not supported by ${store}`, { retryable: false, outcome: 'not-applied' });
-  }
-}
-
 /** An optional package that this call needs is not installed; nothing was changed. */
 export class MissingPeerError extends HoldfastError {
   readonly code = 'QUEUE_PEER_MISSING';

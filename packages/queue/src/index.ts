@@ -23,7 +23,7 @@ export type {
 export type {
   CancelOutcome,
   Controlled,
-  DrainOptions,
+  DrainTopicOptions,
   OperationOptions,
   PauseOutcome,
   PromoteOutcome,
@@ -47,7 +47,6 @@ export {
   OperationUnsupportedError,
   PurgeInterruptedError,
   MissingPeerError,
-  StoreUnsupportedError,
   QueueFullError,
   SchemaViolationError,
   ServerUnsupportedError,

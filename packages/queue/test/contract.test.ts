@@ -1,10 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { createMemoryBackend, createQueueOn } from '@holdfast/queue';
-import {
-  type StoreGuarantee,
-  honoursBackendContract,
-  honoursQueueContract,
-} from '@holdfast/queue/contract';
+import { honoursBackendContract, honoursQueueContract } from '@holdfast/queue/contract';
 import { nextEvent, systemClock } from '@holdfast/foundation';
 import { FakeBackend } from './fake/fake-backend.ts';
 import { openTestQueue } from './open-queue.ts';

@@ -17,9 +17,9 @@ import {
   honoursPriorities,
   honoursRouting,
 } from './priorities-and-keys.ts';
-import { honoursLimitStore } from './limits.ts';
-import { honoursScheduleStore } from './schedules.ts';
-import { honoursWindows } from './windows.ts';
+import { honoursLimitStore } from './sharing/limits.ts';
+import { honoursScheduleStore } from './sharing/schedules.ts';
+import { honoursWindows } from './sharing/windows.ts';
 
 /**
  * The guarantees of a backend to its queue: it adds each job once by (owner, epoch, sequence), only ever raises

@@ -25,9 +25,9 @@ import {
   honoursWaitingJobs,
 } from './handling.ts';
 import { honoursMissingResults, honoursProgress, honoursResults } from './results.ts';
-import { honoursLimits } from './limits.ts';
-import { honoursSchedules } from './schedules.ts';
-import { honoursDebounce, honoursExpiry } from './windows.ts';
+import { honoursLimits } from './sharing/limits.ts';
+import { honoursSchedules } from './sharing/schedules.ts';
+import { honoursDebounce, honoursExpiry } from './sharing/windows.ts';
 
 /** A queue whose server is up, and a function that closes both. */
 export interface OpenQueue {

@@ -46,7 +46,7 @@ export interface QueueControl {
    */
   purge(topic: string, options?: OperationOptions): Promise<number>;
   /** The same, but keeps delayed jobs unless asked to remove them, as BullMQ does. @throws as `purge` */
-  drain(topic: string, options?: DrainOptions): Promise<number>;
+  drain(topic: string, options?: DrainTopicOptions): Promise<number>;
 }
 
 /** Options of one operation. */
@@ -62,7 +62,7 @@ export interface RescheduleOptions extends OperationOptions {
 }
 
 /** Options of `drain`. */
-export interface DrainOptions extends OperationOptions {
+export interface DrainTopicOptions extends OperationOptions {
   /** Removes delayed jobs as well. Default false. */
   delayed?: boolean;
 }

@@ -7,7 +7,7 @@ import type {
   TopicControl,
 } from '../backend.ts';
 import type { JobMemory } from '../consumer/job-memory.ts';
-import { StoreUnsupportedError } from '../errors.ts';
+import { OperationUnsupportedError } from '../errors.ts';
 import { Notifier } from '../notifier.ts';
 import type { ResolvedLimits } from './limit-options.ts';
 import type { LimitStore, LimitedSlot } from './limit-store.ts';
@@ -234,7 +234,7 @@ function asRecovered(delivery: Delivery): Delivery {
   return { ...delivery, isRecovered: true };
 }
 
-/** The subscription under the limits of a consumer, if it has any. @throws StoreUnsupportedError */
+/** The subscription under the limits of a consumer, if it has any. @throws OperationUnsupportedError */
 export function limitedBy(
   limits: ResolvedLimits | undefined,
   store: LimitStore | undefined,
@@ -242,6 +242,6 @@ export function limitedBy(
   deps: Omit<LimitDeps, 'limits' | 'store'>,
 ): Subscription {
   if (limits === undefined) return subscribe();
-  if (store === undefined) throw new StoreUnsupportedError('process with limits', 'this store');
+  if (store === undefined) throw new OperationUnsupportedError('process with limits');
   return new LimitedSubscription(subscribe(), { ...deps, limits, store });
 }

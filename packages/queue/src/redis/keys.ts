@@ -8,21 +8,21 @@ export interface TopicKeys {
   /** The jobs that are not due yet, sorted by their due time. */
   readonly delayed: string;
   /** The high-water mark of a producer. */
-  mark(producer: string): string;
-  id(jobId: string): string;
+  readonly mark: (producer: string) => string;
+  readonly id: (jobId: string) => string;
   /** How a job ended. */
-  result(jobId: string): string;
+  readonly result: (jobId: string) => string;
   /** That a job has ended, for longer. */
-  settled(jobId: string): string;
-  progress(jobId: string): string;
+  readonly settled: (jobId: string) => string;
+  readonly progress: (jobId: string) => string;
   /** The stream that tells of which jobs there is a new outcome or progress. */
   readonly news: string;
   /** The last job of a debounced key. */
-  window(key: string): string;
+  readonly window: (key: string) => string;
   /** What the limit of the topic has granted, or that of a key by its hash; '' for the topic. */
-  limit(key: string): string;
+  readonly limit: (key: string) => string;
   /** What processes share of a schedule. */
-  schedule(name: string): string;
+  readonly schedule: (name: string) => string;
 }
 
 export function topicKeys(prefix: string, topic: string): TopicKeys {

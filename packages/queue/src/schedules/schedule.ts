@@ -66,7 +66,7 @@ export interface Scheduling {
    * Resolves once it runs, whether or not Redis is there.
    * @param name 1 to 150 characters, no control characters, no braces.
    * @throws InvalidOptionError for a pattern that is invalid or never ticks, an unknown time zone, a bad name, topic,
-   *   payload or option; MissingPeerError when `croner` is not installed; StoreUnsupportedError when the store keeps no
+   *   payload or option; MissingPeerError when `croner` is not installed; OperationUnsupportedError when the store keeps no
    *   schedules; QueueFullError beyond 1 000 schedules; QueueClosedError.
    */
   schedule(

@@ -10,7 +10,7 @@ import {
   parseOptions,
   string,
 } from '@holdfast/foundation';
-import { StoreUnsupportedError, QueueFullError } from '../errors.ts';
+import { OperationUnsupportedError, QueueFullError } from '../errors.ts';
 import { refusalBackoff } from '../recovery/refusal-backoff.ts';
 import { PRIORITIES } from '../producer/scheduling.ts';
 import { checkTopic } from '../producer/payload.ts';
@@ -80,7 +80,7 @@ export class Schedules {
       ...(expiresInMs !== undefined && { expiresInMs }),
     };
     check(topic, payload, { ...options, jobId: jobIdOf(name, 0) });
-    if (store === undefined) throw new StoreUnsupportedError('schedule', 'this store');
+    if (store === undefined) throw new OperationUnsupportedError('schedule');
     const ticks = await ticksOf(timetable, clock.epochMs());
     if (this.#closing.signal.aborted) return;
     if (!this.#running.has(name) && this.#running.size >= MAX_SCHEDULES) {

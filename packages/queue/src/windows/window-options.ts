@@ -38,7 +38,7 @@ export interface WindowOptions {
   /**
    * Merges jobs of one key that are enqueued within a window, also when they reach Redis later and at once: the times of
    * their `enqueue` calls decide. Excludes `jobId`, and with `'replace'` also `delayMs`. Not on BullMQ:
-   * StoreUnsupportedError. Default: each job is handled.
+   * OperationUnsupportedError. Default: each job is handled.
    */
   debounce?: DebounceOptions;
 }

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { upQueues } from '../open-queue.ts';
 
 const openUp = upQueues();
-const REFUSED = { code: 'QUEUE_STORE_UNSUPPORTED', outcome: 'not-applied' };
+const REFUSED = { code: 'QUEUE_OPERATION_UNSUPPORTED', outcome: 'not-applied' };
 
 /** The fake backend has none of these, as BullMQ has no windows. */
 test('what the store cannot do is refused by name, and changes nothing', async () => {

@@ -53,8 +53,8 @@ export const queueControlBugs: readonly PlantedBug[] = [
   {
     name: 'the journal stores an operation as a job',
     file: 'packages/queue/src/fallback/record.ts',
-    sound: 'if (operation !== undefined) return FIRST_OPERATION + OPERATIONS.indexOf(operation);',
-    broken: '',
+    sound: 'const fields: MoreFields = { attributes, operation, expiresInMs, debounce };',
+    broken: 'const fields: MoreFields = { attributes, expiresInMs, debounce };',
     tests: { path: MODEL, name: 'after every step the server has' },
   },
   {

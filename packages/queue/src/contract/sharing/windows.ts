@@ -1,9 +1,9 @@
 import { expect } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
-import type { Debounce, PublishedJob, QueueBackend } from '../backend.ts';
-import { collect } from './collect.ts';
-import type { DeclareTest, OpenContractQueue } from './guarantees.ts';
-import { delayed as withDelay, job, publication, takeAll } from './jobs.ts';
+import type { Debounce, PublishedJob, QueueBackend } from '../../backend.ts';
+import { collect } from '../collect.ts';
+import type { DeclareTest, OpenContractQueue } from '../guarantees.ts';
+import { delayed as withDelay, job, publication, takeAll } from '../jobs.ts';
 
 /** Enough for a job to be taken in time on a busy machine. */
 const LASTS_MS = 2_000;

@@ -1,10 +1,10 @@
 import { expect } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
-import type { QueueBackend } from '../backend.ts';
-import type { LimitStore, LimitedSlot, StartPermit } from '../limits/limit-store.ts';
-import { collect } from './collect.ts';
-import type { DeclareTest, OpenContractQueue } from './guarantees.ts';
-import { PARTS } from './jobs.ts';
+import type { QueueBackend } from '../../backend.ts';
+import type { LimitStore, LimitedSlot, StartPermit } from '../../limits/limit-store.ts';
+import { collect } from '../collect.ts';
+import type { DeclareTest, OpenContractQueue } from '../guarantees.ts';
+import { PARTS } from '../jobs.ts';
 
 const { TOPIC, LEASE_MS } = PARTS;
 const NONE = { perSecond: 0, running: 0 };

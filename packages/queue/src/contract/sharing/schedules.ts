@@ -1,9 +1,9 @@
 import { expect } from '@jest/globals';
-import type { QueueBackend } from '../backend.ts';
-import type { ScheduleRecord, ScheduleStore } from '../schedules/schedule-store.ts';
-import { collect } from './collect.ts';
-import type { DeclareTest, OpenContractQueue } from './guarantees.ts';
-import { PARTS } from './jobs.ts';
+import type { QueueBackend } from '../../backend.ts';
+import type { ScheduleRecord, ScheduleStore } from '../../schedules/schedule-store.ts';
+import { collect } from '../collect.ts';
+import type { DeclareTest, OpenContractQueue } from '../guarantees.ts';
+import { PARTS } from '../jobs.ts';
 
 const EVERY_MS = 100;
 const DAY_MS = 86_400_000;
