@@ -139,3 +139,21 @@ export {
   type RouteFollowerOptions,
   followRoute,
 } from './failover/route-follower.ts';
+
+// Scaling.
+export { type AutoscalerOptions, createAutoscaler } from './scaling/autoscaler.ts';
+export { type ComposeTargetOptions, type RunCommand, composeTarget } from './scaling/compose.ts';
+export { ScalingConflictError, ScalingTimeoutError } from './scaling/errors.ts';
+export {
+  type ScalingOptions,
+  type ScalingRecommender,
+  createScalingRecommender,
+} from './scaling/recommend.ts';
+export type {
+  Autoscaler,
+  AutoscalerEvents,
+  ScalingMetric,
+  ScalingReason,
+  ScalingRecommendation,
+  ScalingTarget,
+} from './scaling/scaling.ts';

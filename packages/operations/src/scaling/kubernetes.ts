@@ -1,0 +1,61 @@
+/** The scale subresource of Kubernetes as a target; needs `@kubernetes/client-node`. */
+import type { AppsV1Api, V1Scale } from '@kubernetes/client-node';
+import { objectWith, oneOf, parseOptions, propertyOf, string } from '@holdfast/foundation';
+import { ScalingConflictError } from './errors.ts';
+import type { ScalingTarget } from './scaling.ts';
+
+/** Options of `kubernetesTarget`. */
+export interface KubernetesTargetOptions {
+  /** `kubeConfig.makeApiClient(AppsV1Api)`. */
+  api: AppsV1Api;
+  namespace: string;
+  name: string;
+  /** Default `'deployment'`. */
+  kind?: 'deployment' | 'statefulset';
+}
+
+const CONFLICT = 409;
+const NAME_LENGTH = 253;
+const schema = {
+  api: objectWith<AppsV1Api>(['readNamespacedDeploymentScale', 'replaceNamespacedDeploymentScale']),
+  namespace: string({ maxLength: NAME_LENGTH }),
+  name: string({ maxLength: NAME_LENGTH }),
+  kind: oneOf(['deployment', 'statefulset'], 'deployment'),
+};
+
+/**
+ * A Deployment or StatefulSet, whose number is replaced only in the version that it was read in: a change of somebody
+ * else's is not overwritten.
+ * @throws InvalidOptionError
+ */
+export function kubernetesTarget(options: KubernetesTargetOptions): ScalingTarget {
+  const { api, namespace, name, kind } = parseOptions('kubernetesTarget', schema, options);
+  const isDeployment = kind === 'deployment';
+  const readScale = (): Promise<V1Scale> =>
+    isDeployment
+      ? api.readNamespacedDeploymentScale({ namespace, name })
+      : api.readNamespacedStatefulSetScale({ namespace, name });
+  const replaceScale = (body: V1Scale): Promise<V1Scale> =>
+    isDeployment
+      ? api.replaceNamespacedDeploymentScale({ namespace, name, body })
+      : api.replaceNamespacedStatefulSetScale({ namespace, name, body });
+  return {
+    async read({ signal }) {
+      signal.throwIfAborted();
+      return (await readScale()).spec?.replicas ?? 0;
+    },
+    async write(replicas, from, { signal }) {
+      signal.throwIfAborted();
+      const scale = await readScale();
+      if ((scale.spec?.replicas ?? 0) !== from) throw new ScalingConflictError(name, from);
+      signal.throwIfAborted();
+      try {
+        await replaceScale({ ...scale, spec: { ...scale.spec, replicas } });
+      } catch (error) {
+        if (propertyOf(error, 'code') === CONFLICT)
+          throw new ScalingConflictError(name, from, error);
+        throw error;
+      }
+    },
+  };
+}
