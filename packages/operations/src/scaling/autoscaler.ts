@@ -62,8 +62,8 @@ export function createAutoscaler(options: AutoscalerOptions): Autoscaler {
       (signal) => abortable(work({ signal }), signal),
     );
   const decide = async (): Promise<void> => {
-    const from = await call('the target', (call) => target.read(call));
-    const known = await call('the metrics', (call) => metrics(call)).catch(() => []);
+    const from = await call('the target', (context) => target.read(context));
+    const known = await call('the metrics', (context) => metrics(context)).catch(() => []);
     closing.signal.throwIfAborted();
     const recommendation = recommender.recommend(from, known, clock.now());
     const { replicas: to, reason } = recommendation;
@@ -71,7 +71,7 @@ export function createAutoscaler(options: AutoscalerOptions): Autoscaler {
       emitter.emit('held', recommendation);
       return;
     }
-    await call('the target', (call) => target.write(to, from, call));
+    await call('the target', (context) => target.write(to, from, context));
     emitter.emit('scaled', { from, to, reason });
   };
   const run = (): void => {

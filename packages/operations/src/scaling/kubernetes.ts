@@ -46,11 +46,16 @@ export function kubernetesTarget(options: KubernetesTargetOptions): ScalingTarge
     },
     async write(replicas, from, { signal }) {
       signal.throwIfAborted();
-      const scale = await readScale();
-      if ((scale.spec?.replicas ?? 0) !== from) throw new ScalingConflictError(name, from);
+      const { apiVersion, kind: type, metadata, spec } = await readScale();
+      if ((spec?.replicas ?? 0) !== from) throw new ScalingConflictError(name, from);
       signal.throwIfAborted();
       try {
-        await replaceScale({ ...scale, spec: { ...scale.spec, replicas } });
+        const scale: V1Scale = { spec: { replicas } };
+        if (apiVersion !== undefined) scale.apiVersion = apiVersion;
+        if (type !== undefined) scale.kind = type;
+        // With the version that was read, which makes the server refuse an older one.
+        if (metadata !== undefined) scale.metadata = metadata;
+        await replaceScale(scale);
       } catch (error) {
         if (propertyOf(error, 'code') === CONFLICT)
           throw new ScalingConflictError(name, from, error);

@@ -11,7 +11,9 @@ import { ModelNetwork, ModelServer, discoveryOf, memberOf } from './model.ts';
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 40);
 const PARTITIONS_A_RUN = 5;
-const SERVERS = ['a', 'b', 'c'];
+const PRIMARY = 'a';
+const REPLICAS = ['b', 'c'];
+const SERVERS = [PRIMARY, ...REPLICAS];
 const MANAGERS = ['manager-1', 'manager-2'];
 const WRITERS = ['writer-1', 'writer-2'];
 const SERVICE = 'accounts';
@@ -21,8 +23,8 @@ const STEP_MS = 200;
 async function openModel() {
   const clock = createFakeClock();
   const network = new ModelNetwork();
-  const servers = SERVERS.map((id) => new ModelServer(id));
-  const first = servers[0] as ModelServer;
+  const first = new ModelServer(PRIMARY);
+  const servers = [first, ...REPLICAS.map((id) => new ModelServer(id))];
   first.role = 'primary';
   const discovery = createMemoryDiscovery();
   const signal = new AbortController().signal;
