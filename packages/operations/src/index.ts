@@ -157,3 +157,47 @@ export type {
   ScalingRecommendation,
   ScalingTarget,
 } from './scaling/scaling.ts';
+export { RateStoreError } from './limiter/errors.ts';
+export type {
+  ConsumeOptions,
+  CountedBy,
+  CountedReply,
+  DistributedRateLimiter,
+  DistributedRateLimiterEvents,
+  DistributedRateLimiterStats,
+  Rate,
+  RateLimitOutcome,
+  RateReply,
+  RateRequest,
+  RateStore,
+} from './limiter/rate-limiter.ts';
+export type { DistributedRateLimiterOptions } from './limiter/limiter-options.ts';
+export { createDistributedRateLimiter } from './limiter/create-rate-limiter.ts';
+
+export type {
+  Degradation,
+  DegradationEvents,
+  DegradationStats,
+  Feature,
+  FeatureReport,
+  FeatureState,
+} from './degradation/degradation.ts';
+export { FeatureCycleError, UnknownFeatureError } from './degradation/errors.ts';
+export {
+  type DegradationOptions,
+  createGracefulDegradation,
+} from './degradation/create-degradation.ts';
+
+export { LoadShedError } from './shedding/errors.ts';
+export type {
+  LoadShedder,
+  LoadShedderEvents,
+  LoadShedderStats,
+  PressureLevel,
+  PriorityClass,
+  ShedCallOptions,
+  ShedReason,
+} from './shedding/shedding.ts';
+export type { LoadShedderOptions } from './shedding/shedder-options.ts';
+export { createLoadShedder } from './shedding/create-load-shedder.ts';
+export { type Watermark, descriptorShare, diskShare, memoryShare } from './shedding/watermarks.ts';

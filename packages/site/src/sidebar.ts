@@ -14,6 +14,7 @@ const groups: readonly (readonly [folder: string, text: string, isCollapsed: boo
   ['.', 'Start here', false],
   ['packages', 'Packages', false],
   ['policies', 'Policies', false],
+  ['operations', 'Operations', false],
   ['failures', 'What fails', true],
   ['recipes', 'Recipes', true],
   ['examples', 'Examples', true],

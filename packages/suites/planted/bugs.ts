@@ -20,6 +20,7 @@ import { networkRoutesBugs } from './network/routes.ts';
 import { networkDialingBugs } from './network/dialing.ts';
 import { networkFetchBugs } from './network/fetch.ts';
 import { networkLimitsBugs } from './network/limits.ts';
+import { operationsServiceBugs } from './operations/service.ts';
 import { protocolsBugs } from './breaking/protocols.ts';
 import { queueConsumerBugs } from './queue-consumers.ts';
 import { queueBugs } from './queue.ts';
@@ -27,6 +28,7 @@ import { reportBugs } from './breaking/report.ts';
 import { stageBugs } from './breaking/stage.ts';
 import { resilienceBugs } from './resilience.ts';
 import { storageBugs } from './storage.ts';
+import { operationsReactionBugs } from './operations/reactions.ts';
 
 export const plantedBugs: readonly PlantedBug[] = [
   ...cacheBugs,
@@ -50,6 +52,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...networkDialingBugs,
   ...networkFetchBugs,
   ...networkLimitsBugs,
+  ...operationsReactionBugs,
+  ...operationsServiceBugs,
   ...protocolsBugs,
   ...queueBugs,
   ...queueConsumerBugs,

@@ -12,7 +12,7 @@ import type { ComponentGroup, ComponentState, HealthCheck, HealthStatus } from '
 const MAX_HANGING = 3;
 
 /** What a component needs of its surroundings. */
-export interface ComponentDeps {
+interface ComponentDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly jitter: number;
@@ -21,7 +21,7 @@ export interface ComponentDeps {
 }
 
 /** The settings of one component, with defaults. */
-export interface ComponentSettings {
+interface ComponentSettings {
   readonly name: string;
   readonly group: ComponentGroup;
   readonly critical: boolean;
@@ -31,7 +31,7 @@ export interface ComponentSettings {
 }
 
 /** The known state of a component; a result turns one into the next. */
-export interface KnownState {
+interface KnownState {
   readonly status: HealthStatus;
   readonly reason?: string;
   readonly failuresInRow: number;

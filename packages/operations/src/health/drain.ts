@@ -38,8 +38,11 @@ export interface DrainOptions {
   http?: readonly Closing[];
   /** What takes jobs. */
   consumers?: readonly Closing[];
+  /** What jobs are sent to, and written back to. */
   queue?: readonly Closing[];
+  /** What objects are written to. */
   storage?: readonly Closing[];
+  /** What everything before needs last. */
   database?: readonly Closing[];
   /** The source of time. Default: the system clock. */
   clock?: Clock;

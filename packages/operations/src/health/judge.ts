@@ -24,7 +24,7 @@ function makesUnready({ status, critical, isFleetWide }: ComponentReport): boole
 }
 
 /** What a probe is answered from. */
-export interface ProbeFacts {
+interface ProbeFacts {
   readonly name: string;
   readonly version: string | undefined;
   readonly details: 'none' | 'names' | 'full';

@@ -112,7 +112,7 @@ async function run(seed: number): Promise<{ acknowledged: number; moves: number 
     const route = await model.discovery.read(SERVICE, { signal: model.signal });
     // Every second one cuts the primary off, with whom chance will have it; the others cut anywhere.
     const isAimed = partition % 2 === 0;
-    const side = new Set(all.filter((name) => random() < (isAimed ? 0.15 : 0.5)));
+    const side = new Set(all.filter(() => random() < (isAimed ? 0.15 : 0.5)));
     if (isAimed && route !== undefined) side.add(route.member);
     for (const one of all) {
       for (const other of all) {

@@ -30,7 +30,7 @@ async function failingHealth() {
 }
 
 test('Fastify answers the probes', async () => {
-  await using health = await failingHealth();
+  const health = await failingHealth();
   const app = fastify();
   await app.register(healthPlugin(health));
   const ready = await app.inject('/readyz');
@@ -38,10 +38,11 @@ test('Fastify answers the probes', async () => {
   expect(ready.headers['content-type']).toContain('application/health+json');
   expect((await app.inject('/livez')).json()).toMatchObject({ status: 'pass' });
   await app.close();
+  health.close();
 });
 
 test('a middleware answers the probes and passes every other request on', async () => {
-  await using health = await failingHealth();
+  const health = await failingHealth();
   const middleware = healthMiddleware(health);
   const server = createServer((request, response) =>
     middleware(request, response, () => response.end('the application')),
@@ -51,17 +52,19 @@ test('a middleware answers the probes and passes every other request on', async 
   expect((await fetch(`${url}/health`, { method: 'HEAD' })).status).toBe(503);
   expect(await (await fetch(`${url}/orders`)).text()).toBe('the application');
   expect(await (await fetch(`${url}/livez`, { method: 'POST' })).text()).toBe('the application');
+  health.close();
   server.closeAllConnections();
   server.close();
 });
 
 test('the indicators of Nest are down only for what is critical', async () => {
-  await using health = await failingHealth();
+  const health = await failingHealth();
   expect(healthIndicators(health).map((indicator) => indicator())).toEqual([
     { database: { status: 'down' } },
     { mail: { status: 'up', degraded: true } },
     { auth: { status: 'up' } },
   ]);
+  health.close();
 });
 
 test('a main thread that does not beat is stalled; a tick that is late itself proves little', () => {

@@ -4,8 +4,7 @@ import type { Clock } from '@holdfast/foundation';
 /** A frame as the debugger tells it. */
 interface CallFrame {
   readonly functionName: string;
-  readonly url: string;
-  readonly location: { readonly lineNumber: number };
+  readonly location: { readonly scriptId: string; readonly lineNumber: number };
 }
 
 const MAX_FRAMES = 20;
@@ -32,10 +31,13 @@ export function captureMainStack(
       resolve(stack);
     };
     const timer = clock.schedule(timeoutMs, () => end(undefined));
+    // A frame names its script by a number, which is told when the debugger is turned on.
+    const urls = new Map<string, string>();
+    session.on('Debugger.scriptParsed', ({ params: { scriptId, url } }) => urls.set(scriptId, url));
     try {
       session.connectToMainThread();
       session.once('Debugger.paused', ({ params }) => {
-        const stack = params.callFrames.slice(0, MAX_FRAMES).map((frame) => frameOf(frame));
+        const stack = params.callFrames.slice(0, MAX_FRAMES).map((frame) => frameOf(frame, urls));
         session.post('Debugger.resume', () => end(stack));
       });
       session.post('Debugger.enable');
@@ -47,7 +49,8 @@ export function captureMainStack(
 }
 
 /** The function, and its place without the folders, which say more of the machine than of the stall. */
-function frameOf({ functionName, url, location }: CallFrame): string {
+function frameOf({ functionName, location }: CallFrame, urls: Map<string, string>): string {
+  const url = urls.get(location.scriptId) ?? '';
   const file = url.slice(url.lastIndexOf('/') + 1);
   const name = functionName === '' ? '(anonymous)' : functionName;
   return file === '' ? name : `${name} (${file}:${location.lineNumber + 1})`;

@@ -23,7 +23,7 @@ export type FromProbeServer =
   | { readonly kind: 'stalled'; readonly stalledMs: number; readonly stack: readonly string[] };
 
 /** A stall that goes on. */
-export interface Stall {
+interface Stall {
   readonly stalledMs: number;
   readonly stack: readonly string[];
 }
