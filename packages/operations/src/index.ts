@@ -182,6 +182,25 @@ export {
   type RouteFollowerOptions,
   followRoute,
 } from './failover/route-follower.ts';
+
+// Scaling.
+export { type AutoscalerOptions, createAutoscaler } from './scaling/autoscaler.ts';
+export { type ComposeTargetOptions, type RunCommand, composeTarget } from './scaling/compose.ts';
+export { ScalingConflictError, ScalingTimeoutError } from './scaling/errors.ts';
+export {
+  type ScalingOptions,
+  type ScalingRecommender,
+  createScalingRecommender,
+} from './scaling/recommend.ts';
+export type {
+  Autoscaler,
+  AutoscalerEvents,
+  ScalingMetric,
+  ScalingReason,
+  ScalingRecommendation,
+  ScalingTarget,
+} from './scaling/scaling.ts';
+export { RateStoreError } from './limiter/errors.ts';
 export type {
   Durable,
   DurableRunner,
@@ -228,3 +247,20 @@ export {
   type DisasterTestReport,
   testDisasterRecovery,
 } from './continuity/test-disaster-recovery.ts';
+  type DegradationOptions,
+  createGracefulDegradation,
+} from './degradation/create-degradation.ts';
+
+export { LoadShedError } from './shedding/errors.ts';
+export type {
+  LoadShedder,
+  LoadShedderEvents,
+  LoadShedderStats,
+  PressureLevel,
+  PriorityClass,
+  ShedCallOptions,
+  ShedReason,
+} from './shedding/shedding.ts';
+export type { LoadShedderOptions } from './shedding/shedder-options.ts';
+export { createLoadShedder } from './shedding/create-load-shedder.ts';
+export { type Watermark, descriptorShare, diskShare, memoryShare } from './shedding/watermarks.ts';

@@ -34,6 +34,7 @@ import { reportBugs } from './breaking/report.ts';
 import { stageBugs } from './breaking/stage.ts';
 import { resilienceBugs } from './resilience.ts';
 import { storageBugs } from './storage.ts';
+import { operationsReactionBugs } from './operations/reactions.ts';
 
 export const plantedBugs: readonly PlantedBug[] = [
   ...atlasBugs,
@@ -58,6 +59,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...networkDialingBugs,
   ...networkFetchBugs,
   ...networkLimitsBugs,
+  ...operationsReactionBugs,
   ...operationsServiceBugs,
   ...operationsRecoveryBugs,
   ...protocolsBugs,

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type ServerResponse, createServer } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { type Server, createServer as createTcpServer } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import {
   type AlertNotification,
@@ -34,6 +34,11 @@ interface Received {
   readonly body: unknown;
 }
 
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' ? (address?.port ?? 0) : 0;
+}
+
 /** A receiver on the loopback that answers as `answer` says. */
 async function receiver(
   answer: (response: ServerResponse) => void,
@@ -57,7 +62,7 @@ async function receiver(
     server.close();
     await once(server, 'close');
   });
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
   return { url: `http://127.0.0.1:${port}/secret-path`, received };
 }
 
@@ -166,7 +171,7 @@ test('a mail has an id that is the same for every attempt', async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   closers.push(async () => void server.close());
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
   const url = `smtp://127.0.0.1:${port}`;
   const channel = smtpChannel({ url, from: 'a@example.com', to: ['b@example.com'] });
   await channel.send(notification, context());
@@ -178,11 +183,14 @@ test('a mail has an id that is the same for every attempt', async () => {
 });
 
 test('a mail server that hangs ends with the deadline', async () => {
-  const server = createTcpServer((socket) => socket.on('error', () => {}));
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {});
+    closers.push(async () => void socket.destroy());
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   closers.push(async () => void server.close());
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
   const channel = smtpChannel({ url: `smtp://127.0.0.1:${port}`, from: 'a@b.c', to: ['d@e.f'] });
   const reason = new Error('late');
   const abort = new AbortController();

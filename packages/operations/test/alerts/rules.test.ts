@@ -119,7 +119,7 @@ test.each([
     'levels.low.channels',
   ],
   ['an unknown level', { levels: { urgent: {} } }, 'levels.urgent'],
-])('%s is refused before anything starts', async (_, options, field) => {
+])('%s is refused before anything starts', async (_, options: object, field) => {
   const opening = createAlertManager({
     journal: createMemoryJournal(),
     channels: { pager: channel },

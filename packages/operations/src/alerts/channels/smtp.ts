@@ -1,6 +1,6 @@
 /** Alerts by mail, over SMTP; needs `nodemailer`. */
 import { createHash } from 'node:crypto';
-import { parseOptions, propertyOf, string } from '@holdfast/foundation';
+import { abortable, parseOptions, propertyOf, string } from '@holdfast/foundation';
 import { createTransport } from 'nodemailer';
 import { listOf } from '../../options/collections.ts';
 import type { AlertChannel, AlertNotification } from '../alerts.ts';
@@ -38,12 +38,15 @@ export function smtpChannel(options: SmtpChannelOptions): AlertChannel {
   const { url, from, to } = parseOptions('smtpChannel', schema, options);
   return {
     async send(notification, { signal }) {
-      // A transport for each mail: closing it is the only way to end a connection that hangs.
-      const transport = createTransport({ url, connectionTimeout: CONNECT_TIMEOUT_MS });
-      const close = (): void => transport.close();
-      signal.addEventListener('abort', close, { once: true });
+      // A transport for each mail: one that hangs is left to its own time limits.
+      const transport = createTransport({
+        url,
+        connectionTimeout: CONNECT_TIMEOUT_MS,
+        greetingTimeout: CONNECT_TIMEOUT_MS,
+        socketTimeout: CONNECT_TIMEOUT_MS,
+      });
       try {
-        await transport.sendMail({
+        const sending = transport.sendMail({
           from,
           to: [...to],
           subject: headline(notification),
@@ -51,6 +54,7 @@ export function smtpChannel(options: SmtpChannelOptions): AlertChannel {
           messageId: messageId(notification.id),
           references: [messageId(notification.incident)],
         });
+        await abortable(sending, signal);
       } catch (cause) {
         signal.throwIfAborted();
         const code = propertyOf(cause, 'responseCode');
@@ -59,7 +63,6 @@ export function smtpChannel(options: SmtpChannelOptions): AlertChannel {
           typeof code === 'number' ? `the server answered ${code}` : 'the mail was not sent';
         throw new AlertChannelError('smtp', reason, { retryable: !isPermanent, cause });
       } finally {
-        signal.removeEventListener('abort', close);
         transport.close();
       }
     },
