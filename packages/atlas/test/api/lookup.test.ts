@@ -123,9 +123,10 @@ test('the answers that are kept for a failure are bounded', async () => {
 });
 
 test('over HTTP each failure has its status and code, and no cause', async () => {
-  const get = async (url: string): Promise<{ status: number; body: unknown }> => {
-    const response = await clock.settle(api.app.inject({ url }));
-    return { status: response.statusCode, body: JSON.parse(response.body) };
+  const address = await api.app.listen({ host: '127.0.0.1', port: 0 });
+  const get = async (path: string): Promise<{ status: number; body: unknown }> => {
+    const response = await clock.settle(fetch(`${address}${path}`));
+    return { status: response.status, body: await response.json() };
   };
   expect(await get('/lookup?lat=30.5&lon=-99.5')).toMatchObject({
     status: 200,
@@ -159,7 +160,8 @@ test('over HTTP each failure has its status and code, and no cause', async () =>
 
 test('the metrics of the guide are in a scrape', async () => {
   await ask();
-  const { body } = await api.app.inject({ url: '/metrics' });
+  const address = await api.app.listen({ host: '127.0.0.1', port: 0 });
+  const body = await (await fetch(`${address}/metrics`)).text();
   for (const name of [
     'circuit_breaker_state',
     'circuit_breaker_last_state_change',

@@ -66,10 +66,22 @@ export interface AlertManagerOptions {
   /** Default none. */
   inhibitions?: readonly InhibitionRule[];
   /** Duties that must report by `beat`, and the longest time between two reports; else an alert fires. */
-  duties?: Readonly<Record<string, { everyMs: number; level?: AlertLevel }>>;
+  duties?: Readonly<
+    Record<
+      string,
+      {
+        /** The longest time between two reports, in milliseconds. */
+        everyMs: number;
+        /** The level of its alert. Default: that of other alerts. */
+        level?: AlertLevel;
+      }
+    >
+  >;
   /** Called every interval while the manager works, so that an outside service notices when it no longer does. */
   deadMansSwitch?: {
+    /** Tells the outside service that the manager works. */
     ping: (options: { signal: AbortSignal }) => Promise<unknown>;
+    /** The interval, in milliseconds. */
     everyMs?: number;
   };
   /** The longest that any of the times above may be: what is older is forgotten. Default 5 days. */

@@ -2,6 +2,7 @@ import type { Subscribe } from '@holdfast/foundation';
 
 /** Options of a call to a port. */
 export interface FailoverCallOptions {
+  /** Aborts at the deadline of the call, and when the manager closes. */
   readonly signal: AbortSignal;
 }
 

@@ -17,8 +17,11 @@ export interface FailoverOptions {
   service: string;
   /** A name of this manager that no other has. */
   holder: string;
+  /** The servers of the service, the primary among them. */
   members: readonly FailoverMember[];
+  /** Where the managers agree on who leads. */
   lease: LeaseStore;
+  /** Where writers ask for the route to the primary. */
   discovery: ServiceDiscovery;
   /** How often everybody is asked. Default 1 000. */
   intervalMs?: number;

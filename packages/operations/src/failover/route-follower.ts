@@ -14,7 +14,9 @@ import type { Route, ServiceDiscovery } from './failover.ts';
 
 /** Options of `followRoute`. All times in milliseconds. */
 export interface RouteFollowerOptions {
+  /** The name of the service, as the manager has it. */
   service: string;
+  /** Where the manager writes the route. */
   discovery: ServiceDiscovery;
   /** How often the route is read. Default 1 000. */
   intervalMs?: number;

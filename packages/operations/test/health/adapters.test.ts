@@ -33,10 +33,11 @@ test('Fastify answers the probes', async () => {
   const health = await failingHealth();
   const app = fastify();
   await app.register(healthPlugin(health));
-  const ready = await app.inject('/readyz');
-  expect(ready.statusCode).toBe(503);
-  expect(ready.headers['content-type']).toContain('application/health+json');
-  expect((await app.inject('/livez')).json()).toMatchObject({ status: 'pass' });
+  const address = await app.listen({ host: '127.0.0.1', port: 0 });
+  const ready = await fetch(`${address}/readyz`);
+  expect(ready.status).toBe(503);
+  expect(ready.headers.get('content-type')).toContain('application/health+json');
+  expect(await (await fetch(`${address}/livez`)).json()).toMatchObject({ status: 'pass' });
   await app.close();
   health.close();
 });

@@ -23,7 +23,9 @@ export type ModelProgress =
 
 /** What every call takes. */
 export interface ModelCallOptions {
+  /** Ends the call with its reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Called as the answer comes in, and when an attempt fails. */
   readonly onProgress?: ((progress: ModelProgress) => void) | undefined;
 }
 

@@ -15,6 +15,7 @@ import type { SiteStore } from './site-store.ts';
 
 /** Options of `createFrontDoor`. */
 export interface FrontDoorOptions {
+  /** The store that the site was published to. */
   readonly store: SiteStore;
   /** How old the known pointer may be before it is read again, in milliseconds. Default 1,000. */
   readonly pointerTtlMs?: number;
@@ -70,7 +71,10 @@ const schema = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
-/** @throws InvalidOptionError */
+/**
+ * Serves the release that the pointer names: each page and its assets from one release.
+ * @throws InvalidOptionError
+ */
 export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
   const door = new ReleaseDoor(parseOptions('createFrontDoor', schema, given));
   return { answer: (request) => door.answer(request) };

@@ -12,6 +12,7 @@ import type { SiteStore } from './site-store.ts';
 
 /** Options of `createPublisher` and `createWebsitePublisher`. All times in milliseconds. */
 export interface PublisherOptions {
+  /** Where the site is published. */
   readonly store: SiteStore;
   /** Files that are sent at the same time, 1 to 64. Default 8. */
   readonly concurrency?: number;

@@ -64,7 +64,10 @@ export interface Publisher {
 
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 
-/** @throws InvalidOptionError */
+/**
+ * Publishes verified builds as immutable releases, and moves a pointer to them.
+ * @throws InvalidOptionError
+ */
 export function createPublisher(given: PublisherOptions): Publisher {
   const options = parsePublisherOptions('createPublisher', given);
   return {

@@ -18,6 +18,7 @@ export interface ObjectHeaders {
 
 /** What every call takes. */
 export interface SiteCallOptions {
+  /** Ends the call with its reason. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -59,7 +59,10 @@ const STATE_KEY = '.holdfast/website.json';
 const HEADERS = { contentType: 'application/json', cacheControl: 'no-store' };
 const PAGE_CACHE = 'public, max-age=0, must-revalidate';
 
-/** @throws InvalidOptionError */
+/**
+ * Publishes to a bare website without a front door: assets first, pages next, removals after a while.
+ * @throws InvalidOptionError
+ */
 export function createWebsitePublisher(given: PublisherOptions): WebsitePublisher {
   const options = parsePublisherOptions('createWebsitePublisher', given);
   return {

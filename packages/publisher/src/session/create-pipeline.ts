@@ -25,7 +25,10 @@ export interface PublishPipeline {
   onCredential(listener: (runIds: readonly string[]) => unknown): () => void;
 }
 
-/** @throws InvalidOptionError */
+/**
+ * The stages of an edit as functions for a durable runner, with the circuits and the log that this worker's runs share.
+ * @throws InvalidOptionError
+ */
 export function createPublishPipeline(given: PipelineOptions): PublishPipeline {
   const options = parsePipelineOptions(given);
   const { failureThreshold, openDurationMs, clock, sessions, remote } = options;

@@ -26,6 +26,7 @@ export interface PublishTarget {
 
 /** Options of `createPublishPipeline`. All times in milliseconds. */
 export interface PipelineOptions {
+  /** The repository that edits are pushed to. */
   readonly remote: {
     /** The URL of the repository, without credentials. */
     readonly url: string;
@@ -38,13 +39,21 @@ export interface PipelineOptions {
   readonly workDirectory: string;
   /** Linked as `node_modules` into each clone. Default: nothing is. */
   readonly modulesDirectory?: string;
+  /** The language model that makes the edits. */
   readonly model: EditModel;
+  /** How a site is built. */
   readonly build: BuildOptions;
   /** Where a client's site is published; called for each attempt. */
   readonly target: (clientId: string) => PublishTarget;
+  /** Where the states of the sessions are kept. */
   readonly sessions: SessionStates;
   /** Who commits. Default: Holdfast. */
-  readonly author?: { readonly name: string; readonly email: string };
+  readonly author?: {
+    /** As it stands in the commit. */
+    readonly name: string;
+    /** As it stands in the commit. */
+    readonly email: string;
+  };
   /** The longest that one git command may run, in milliseconds. Default 120,000. */
   readonly gitTimeoutMs?: number;
   /** The longest that the remote may not answer, in milliseconds. Default 15,000. */

@@ -27,6 +27,7 @@ export interface SessionDeadLetter {
 
 /** What every call takes. */
 export interface ServiceCallOptions {
+  /** Ends the wait with its reason; what was stored stays stored. */
   readonly signal?: AbortSignal;
 }
 

@@ -8,7 +8,7 @@ export interface Permit {
 }
 
 /** Nothing is left of the limit for longer than a request may wait. */
-export interface UsedUp {
+interface UsedUp {
   readonly forMs: number;
 }
 

@@ -16,6 +16,7 @@ import { isConflict, isMissing, toStoreError } from './s3-errors.ts';
 export interface S3SiteStoreOptions {
   /** Configured by the caller; it is never closed here. */
   readonly client: S3Client;
+  /** The bucket of the site. */
   readonly bucket: string;
   /** The longest that one request may take, its retries by the client included, in milliseconds. Default: 30,000. */
   readonly requestTimeoutMs?: number;
