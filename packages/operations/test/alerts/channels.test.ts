@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type ServerResponse, createServer } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import {
   type AlertNotification,
@@ -10,6 +10,7 @@ import {
   webhookChannel,
 } from '@holdfast/operations';
 import { smtpChannel } from '@holdfast/operations/smtp';
+import { listening } from '../listening.ts';
 
 const notification: AlertNotification = {
   id: 'abc-1/page/1',
@@ -50,15 +51,13 @@ async function receiver(
       answer(response);
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const { url } = await listening(server);
   closers.push(async () => {
     server.closeAllConnections();
     server.close();
     await once(server, 'close');
   });
-  const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}/secret-path`, received };
+  return { url: `${url}/secret-path`, received };
 }
 
 const accept = (response: ServerResponse): void => void response.writeHead(202).end('{}');
@@ -163,10 +162,8 @@ test('a mail has an id that is the same for every attempt', async () => {
       text = '';
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const { port } = await listening(server);
   closers.push(async () => void server.close());
-  const { port } = server.address() as AddressInfo;
   const url = `smtp://127.0.0.1:${port}`;
   const channel = smtpChannel({ url, from: 'a@example.com', to: ['b@example.com'] });
   await channel.send(notification, context());
@@ -179,10 +176,8 @@ test('a mail has an id that is the same for every attempt', async () => {
 
 test('a mail server that hangs ends with the deadline', async () => {
   const server = createTcpServer((socket) => socket.on('error', () => {}));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const { port } = await listening(server);
   closers.push(async () => void server.close());
-  const { port } = server.address() as AddressInfo;
   const channel = smtpChannel({ url: `smtp://127.0.0.1:${port}`, from: 'a@b.c', to: ['d@e.f'] });
   const reason = new Error('late');
   const abort = new AbortController();

@@ -11,7 +11,9 @@ import { ModelNetwork, ModelServer, discoveryOf, memberOf } from './model.ts';
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 40);
 const PARTITIONS_A_RUN = 5;
-const SERVERS = ['a', 'b', 'c'];
+const FIRST = 'a';
+const REPLICAS = ['b', 'c'];
+const SERVERS = [FIRST, ...REPLICAS];
 const MANAGERS = ['manager-1', 'manager-2'];
 const WRITERS = ['writer-1', 'writer-2'];
 const SERVICE = 'accounts';
@@ -21,8 +23,8 @@ const STEP_MS = 200;
 async function openModel() {
   const clock = createFakeClock();
   const network = new ModelNetwork();
-  const servers = SERVERS.map((id) => new ModelServer(id));
-  const first = servers[0] as ModelServer;
+  const first = new ModelServer(FIRST);
+  const servers = [first, ...REPLICAS.map((id) => new ModelServer(id))];
   first.role = 'primary';
   const discovery = createMemoryDiscovery();
   const signal = new AbortController().signal;
@@ -110,7 +112,7 @@ async function run(seed: number): Promise<{ acknowledged: number; moves: number 
     const route = await model.discovery.read(SERVICE, { signal: model.signal });
     // Every second one cuts the primary off, with whom chance will have it; the others cut anywhere.
     const isAimed = partition % 2 === 0;
-    const side = new Set(all.filter((name) => random() < (isAimed ? 0.15 : 0.5)));
+    const side = new Set(all.filter(() => random() < (isAimed ? 0.15 : 0.5)));
     if (isAimed && route !== undefined) side.add(route.member);
     for (const one of all) {
       for (const other of all) {
