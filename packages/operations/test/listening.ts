@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Server } from 'node:http';
+import type { Server } from 'node:net';
 
 /** The address of a server, once it listens on a free port of this machine. */
 export async function listening(server: Server): Promise<{ port: number; url: string }> {

@@ -15,6 +15,8 @@ const groups: readonly (readonly [folder: string, text: string, isCollapsed: boo
   ['packages', 'Packages', false],
   ['policies', 'Policies', false],
   ['operations', 'Operations', false],
+  ['queue', 'Queue', true],
+  ['publisher', 'Publisher', true],
   ['failures', 'What fails', true],
   ['recipes', 'Recipes', true],
   ['examples', 'Examples', true],

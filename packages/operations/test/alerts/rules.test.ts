@@ -92,7 +92,7 @@ test('the routes and inhibitions as a file of Alertmanager say the same', () => 
   });
 });
 
-test.each([
+test.each<[name: string, options: object, field: string]>([
   ['an unknown channel', { levels: { low: { channels: ['fax'] } } }, 'levels.low.channels'],
   [
     'an unknown channel of a step',

@@ -24,7 +24,7 @@ export const operationsRecoveryBugs: readonly PlantedBug[] = [
     name: 'a takeover has the fence of the execution before it',
     file: 'packages/operations/src/durable/dbos/run-leases.ts',
     sound: 'set holder = $2, fence = fence + 1, step = null,',
-    broken: 'set holder = $2, fence = greatest(fence, 1), step = null,',
+    broken: 'set holder = $2, fence = 1, step = null,',
     tests: { path: `${SUITE}/durable-contract`, name: 'makes no progress' },
   },
   {

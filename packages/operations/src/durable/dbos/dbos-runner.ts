@@ -11,6 +11,8 @@ import {
   sleep,
   string,
   systemClock,
+  InvalidOptionError,
+  type OptionRule,
 } from '@holdfast/foundation';
 import { Pool } from 'pg';
 import type {
@@ -42,7 +44,7 @@ export interface DbosRunnerOptions<Functions extends RunFunctions> {
   functions: Functions;
   /** The Postgres database in which runs are stored, as a URL. */
   databaseUrl: string;
-  /** The schema of the tables, DBOS's and the leases'. Default `holdfast_runs`. */
+  /** The schema of the tables, DBOS's and the leases': up to 48 of a-z, 0-9 and _, no digit first. Default `holdfast_runs`. */
   schema?: string;
   /** How long after its last sign of life a process loses its runs. Default 10 000. */
   leaseMs?: number;
@@ -65,15 +67,24 @@ const MIN_LEASE_MS = 100;
 const MAX_POLL_MS = 60_000;
 const MAX_CONCURRENT = 100_000;
 const MAX_URL = 4_096;
-const MAX_SCHEMA = 48;
 const QUEUE = 'holdfast-runs';
 /** Runs are taken over by processes of any build: their functions, not their text, decide. */
 const VERSION = 'holdfast-runs-1';
 
-const schemaRule = {
+/** The name is part of statements, of ours and of the engine's; no other one is the same in all of them. */
+const schemaNameRule: OptionRule<string> = {
+  permitted: 'a name of up to 48 letters a-z, digits and _ that does not begin with a digit',
+  parse(value, field, owner) {
+    if (typeof value === 'string' && /^[a-z_][a-z0-9_]{0,47}$/.test(value)) return value;
+    throw new InvalidOptionError(owner, field, value, this.permitted);
+  },
+  defaultValue: () => 'holdfast_runs',
+};
+
+const optionRules = {
   functions: objectWith<RunFunctions>([]),
   databaseUrl: string({ maxLength: MAX_URL }),
-  schema: string({ maxLength: MAX_SCHEMA, default: 'holdfast_runs' }),
+  schema: schemaNameRule,
   leaseMs: integer({ min: MIN_LEASE_MS, max: DAY_MS, default: 10_000 }),
   progressTimeoutMs: integer({ min: MIN_LEASE_MS, max: DAY_MS, default: 900_000 }),
   pollMs: integer({ min: 10, max: MAX_POLL_MS, default: 250 }),
@@ -97,7 +108,7 @@ let isOpen = false;
 export async function createDbosRunner<Functions extends RunFunctions>(
   options: DbosRunnerOptions<Functions>,
 ): Promise<DurableRunner<Functions>> {
-  const resolved = parseOptions('createDbosRunner', schemaRule, options);
+  const resolved = parseOptions('createDbosRunner', optionRules, options);
   if (isOpen) throw new RunnerExistsError();
   isOpen = true;
   const pool = newPool(resolved, 'holdfast-leases');
