@@ -39,7 +39,7 @@ export {
 export { alertmanagerConfig, prometheusRules } from './alerts/rules/export-rules.ts';
 export {
   type AlertRule,
-  type MetricSample,
+  type RuleSample,
   type RuleEvaluator,
   createRuleEvaluator,
 } from './alerts/rules/rules.ts';
@@ -135,6 +135,7 @@ export type {
 export type { LoadShedderOptions } from './shedding/shedder-options.ts';
 export { createLoadShedder } from './shedding/create-load-shedder.ts';
 export { type Watermark, descriptorShare, diskShare, memoryShare } from './shedding/watermarks.ts';
+
 // Healing.
 export {
   type AnomalyDetector,
@@ -165,7 +166,7 @@ export type {
   FailoverStep,
   LeaseStore,
   MemberStatus,
-  Route,
+  FailoverRoute,
   ServiceDiscovery,
 } from './failover/failover.ts';
 export { createFailoverManager } from './failover/manager.ts';
@@ -200,7 +201,6 @@ export type {
   ScalingRecommendation,
   ScalingTarget,
 } from './scaling/scaling.ts';
-export { RateStoreError } from './limiter/errors.ts';
 export type {
   Durable,
   DurableRunner,
@@ -247,20 +247,3 @@ export {
   type DisasterTestReport,
   testDisasterRecovery,
 } from './continuity/test-disaster-recovery.ts';
-  type DegradationOptions,
-  createGracefulDegradation,
-} from './degradation/create-degradation.ts';
-
-export { LoadShedError } from './shedding/errors.ts';
-export type {
-  LoadShedder,
-  LoadShedderEvents,
-  LoadShedderStats,
-  PressureLevel,
-  PriorityClass,
-  ShedCallOptions,
-  ShedReason,
-} from './shedding/shedding.ts';
-export type { LoadShedderOptions } from './shedding/shedder-options.ts';
-export { createLoadShedder } from './shedding/create-load-shedder.ts';
-export { type Watermark, descriptorShare, diskShare, memoryShare } from './shedding/watermarks.ts';

@@ -35,7 +35,7 @@ import type { Submission } from './state/pending-job.ts';
 import { reportingRoom } from './producer/freed-room.ts';
 import { QueueOpening } from './producer/queue-opening.ts';
 import { OrderedValidation } from './producer/schema.ts';
-import { type MakeSubmission, createSubmissions } from './producer/submissions.ts';
+import { type MakeSubmission, createSubmissions } from './enqueue/submissions.ts';
 import { limitedBy } from './limits/limited-subscription.ts';
 import type {
   Accepted,

@@ -1,13 +1,6 @@
 import { createHash } from 'node:crypto';
+import { type Emitter, InvalidOptionError, type Timer, createEmitter } from '@holdfast/foundation';
 import {
-  type Emitter,
-  InvalidOptionError,
-  type Timer,
-  callSafely,
-  createEmitter,
-} from '@holdfast/foundation';
-import {
-  ALERT_LEVELS,
   type AlertExplanation,
   type AlertIncident,
   type AlertManager,
@@ -20,7 +13,9 @@ import {
   type Silence,
 } from './alerts.ts';
 import { channelsOf, decideGroup, stepsIn } from './decide.ts';
+import { startDeadMansSwitch } from './dead-mans-switch.ts';
 import { Deliveries } from './deliveries.ts';
+import { dutySignal } from './duties.ts';
 import { AlertsClosedError } from './errors.ts';
 import { explainAlert } from './explain.ts';
 import { type Muting, fingerprintOf, labelsOf, mutingAt } from './matching.ts';
@@ -41,8 +36,6 @@ const MIN_WAKE_MS = 1;
 const MAX_WAKE_MS = 60_000;
 /** The alert that says that alerts no longer fit. */
 const OVERFLOW = 'HoldfastAlertsOverflow';
-/** The alert of a duty that has not reported. */
-const DUTY_MISSED = 'HoldfastDutyMissed';
 
 /**
  * Makes an alert manager, and continues what the journal says of the process before it: what was sent is not sent
@@ -76,7 +69,7 @@ class LoggedAlertManager implements AlertManager {
   #decideAtMs = Infinity;
   #deliverAtMs = Infinity;
   #timer: Timer | undefined;
-  #pingTimer: Timer | undefined;
+  #pings: Pick<Timer, 'cancel'> | undefined;
   #closed: Promise<void> | undefined;
   readonly #counts = { received: 0, notified: 0, overflowed: 0, unlogged: 0 };
 
@@ -110,7 +103,17 @@ class LoggedAlertManager implements AlertManager {
       if (!this.#state.beats.has(duty)) this.#record({ kind: 'beat', atMs: this.#now(), duty });
     }
     this.#wake();
-    this.#armPing();
+    const { deadMansSwitch, clock, sendTimeoutMs } = this.#options;
+    if (deadMansSwitch !== undefined) {
+      this.#pings = startDeadMansSwitch({
+        ...deadMansSwitch,
+        timeoutMs: sendTimeoutMs,
+        clock,
+        closing: this.#closing.signal,
+        // The service outside is to notice that.
+        isWell: () => !this.#isLogFailing,
+      });
+    }
   }
 
   async receive(signal: AlertSignal): Promise<AlertReceipt> {
@@ -194,7 +197,7 @@ class LoggedAlertManager implements AlertManager {
 
   async #close(): Promise<void> {
     this.#timer?.cancel();
-    this.#pingTimer?.cancel();
+    this.#pings?.cancel();
     this.#closing.abort(new AlertsClosedError());
     await this.#deliveries.close();
     await this.#flush();
@@ -387,28 +390,4 @@ class LoggedAlertManager implements AlertManager {
     const wake = (): void => this.#wake();
     this.#timer = this.#options.clock.schedule(delayMs, wake, { holdsProcess: false });
   }
-
-  #armPing(): void {
-    const { deadMansSwitch, clock, sendTimeoutMs } = this.#options;
-    if (deadMansSwitch === undefined || this.#closed !== undefined) return;
-    const ping = (): void => {
-      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(sendTimeoutMs)]);
-      // Not while the log fails: the service outside is to notice that.
-      if (!this.#isLogFailing) {
-        callSafely('the dead man switch', (options) => deadMansSwitch.ping(options), { signal });
-      }
-      this.#armPing();
-    };
-    this.#pingTimer = clock.schedule(deadMansSwitch.everyMs, ping, { holdsProcess: false });
-  }
-}
-
-function dutySignal(duty: string, options: ResolvedAlertOptions): Omit<ParsedSignal, 'isFiring'> {
-  const { everyMs, level } = options.duties.get(duty) ?? { everyMs: 0, level: undefined };
-  return {
-    name: DUTY_MISSED,
-    labels: { duty },
-    level: level ?? ALERT_LEVELS[1] ?? 'high',
-    summary: `${duty} has not reported for ${everyMs} ms`,
-  };
 }

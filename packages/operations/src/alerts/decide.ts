@@ -4,7 +4,7 @@ import type { ResolvedLevel } from './options.ts';
 import type { AlertGroup, AlertState, OpenIncident } from './state.ts';
 
 /** What a group does now, why, and when that changes by itself. */
-export interface GroupDecision {
+interface GroupDecision {
   readonly reason: AlertReason;
   readonly untilMs?: number;
   /** The notification to send now. */

@@ -122,7 +122,7 @@ const duration = (fallback: number): OptionRule<number> =>
   integer({ min: 1, max: 365 * DAY_MS, default: fallback });
 
 const escalationSchema = {
-  ackTimeoutMs: duration(5 * MINUTE_MS),
+  ackTimeoutMs: duration(300_000),
   steps: listOf(listOf(name, { min: 1, max: 20 }), { min: 1, max: 20 }),
   loops: integer({ min: 0, max: 100, default: 2 }),
 };

@@ -2,7 +2,7 @@ import type { AlertLevel, AlertNotification, Silence } from './alerts.ts';
 import type { AlertLabels } from './matching.ts';
 
 /** An alert that fires, or was resolved and is not yet reported so. */
-export interface ActiveAlert {
+interface ActiveAlert {
   readonly fingerprint: string;
   readonly labels: AlertLabels;
   readonly level: AlertLevel;
@@ -98,7 +98,7 @@ export function emptyState(): AlertState {
 }
 
 /** The identity of a delivery. */
-export function deliveryKey(id: string, channel: string): string {
+function deliveryKey(id: string, channel: string): string {
   return `${id} ${channel}`;
 }
 

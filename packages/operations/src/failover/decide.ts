@@ -1,8 +1,8 @@
-import type { FailoverReason, MemberStatus, Route } from './failover.ts';
+import type { FailoverReason, MemberStatus, FailoverRoute } from './failover.ts';
 
 /** What the manager knows after a round. */
 export interface FailoverView {
-  readonly route: Route | undefined;
+  readonly route: FailoverRoute | undefined;
   /** `undefined`: it did not answer. */
   readonly members: ReadonlyMap<string, MemberStatus | undefined>;
   /** In how many rounds in a row the primary was away. */
@@ -17,7 +17,7 @@ export type FailoverDecision =
   | { readonly reason: 'failover'; readonly from: string; readonly candidate: string };
 
 /** Whether the member is the primary of the route: one of another epoch, or a fenced one, is not. */
-export function isPrimaryOf(route: Route, status: MemberStatus | undefined): boolean {
+export function isPrimaryOf(route: FailoverRoute, status: MemberStatus | undefined): boolean {
   return status?.role === 'primary' && !status.isFenced && status.epoch === route.epoch;
 }
 
@@ -44,7 +44,7 @@ export function decideFailover(
  */
 function bestCandidate(
   { members, lastPosition }: FailoverView,
-  route: Route,
+  route: FailoverRoute,
   limits: { readonly maxLag: number; readonly minReplicas: number },
 ): string | undefined {
   if (isPrimaryOf(route, members.get(route.member))) return route.member;

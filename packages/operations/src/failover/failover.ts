@@ -28,7 +28,7 @@ export interface FailoverMember {
 }
 
 /** Where writers go. */
-export interface Route {
+export interface FailoverRoute {
   readonly member: string;
   /** Passed with every write, and checked by the resource. */
   readonly epoch: number;
@@ -39,8 +39,8 @@ export interface Route {
 /** Where the current route is published: a registry, DNS, a key. */
 export interface ServiceDiscovery {
   /** Publishes the route, unless one of a later epoch is there: then it rejects. */
-  publish(service: string, route: Route, options: FailoverCallOptions): Promise<void>;
-  read(service: string, options: FailoverCallOptions): Promise<Route | undefined>;
+  publish(service: string, route: FailoverRoute, options: FailoverCallOptions): Promise<void>;
+  read(service: string, options: FailoverCallOptions): Promise<FailoverRoute | undefined>;
 }
 
 /** Elects one manager, and counts epochs. */
@@ -86,7 +86,7 @@ export interface FailoverManager {
   /** The last round's reason, the route, and what every member said. */
   view(): {
     readonly reason: FailoverReason;
-    readonly route: Route | undefined;
+    readonly route: FailoverRoute | undefined;
     readonly members: ReadonlyMap<string, MemberStatus | undefined>;
   };
   /** Ends the rounds, and gives the lease up. */

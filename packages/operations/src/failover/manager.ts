@@ -21,7 +21,7 @@ import type {
   FailoverReason,
   FailoverStep,
   MemberStatus,
-  Route,
+  FailoverRoute,
 } from './failover.ts';
 import {
   type FailoverOptions,
@@ -138,7 +138,7 @@ class LeasedFailoverManager implements FailoverManager {
   }
 
   /** Asks every member at the same time. */
-  async #observe(route: Route | undefined): Promise<void> {
+  async #observe(route: FailoverRoute | undefined): Promise<void> {
     const asked = this.#options.members.map(async (member) => {
       const status = await this.#call(member.id, (options) => member.status(options)).catch(
         () => undefined,
@@ -171,7 +171,7 @@ class LeasedFailoverManager implements FailoverManager {
   }
 
   /** Close the route, fence the old primary, look again, promote, open the route: each only after the one before. */
-  async #failOver(route: Route, planned: string): Promise<FailoverReason> {
+  async #failOver(route: FailoverRoute, planned: string): Promise<FailoverReason> {
     const { lease, discovery, service, holder, clock, routeTtlMs } = this.#options;
     const epoch = await this.#step('epoch', (options) => lease.nextEpoch(service, holder, options));
     if (epoch === undefined) return 'not-leader';
@@ -201,7 +201,11 @@ class LeasedFailoverManager implements FailoverManager {
   }
 
   /** Compares the candidates' data only now, as the old primary may have gone on until here; they may have to catch up. */
-  async #chooseAgain(closed: Route, planned: string, epoch: number): Promise<FailoverDecision> {
+  async #chooseAgain(
+    closed: FailoverRoute,
+    planned: string,
+    epoch: number,
+  ): Promise<FailoverDecision> {
     const { clock } = this.#options;
     for (let look = 1; ; look += 1) {
       const seen = this.#view.lastPosition;

@@ -1,6 +1,6 @@
 import type { Clock } from '@holdfast/foundation';
 import { FencedError } from './errors.ts';
-import type { LeaseStore, Route, ServiceDiscovery } from './failover.ts';
+import type { LeaseStore, FailoverRoute, ServiceDiscovery } from './failover.ts';
 
 /** A lease store of one process: for tests, and for a service with one manager. */
 export function createMemoryLeaseStore(clock: Pick<Clock, 'now'>): LeaseStore {
@@ -32,7 +32,7 @@ export function createMemoryLeaseStore(clock: Pick<Clock, 'now'>): LeaseStore {
 
 /** A discovery of one process, with the rule that every one has to keep: no earlier epoch, and none open again. */
 export function createMemoryDiscovery(): ServiceDiscovery {
-  const routes = new Map<string, Route>();
+  const routes = new Map<string, FailoverRoute>();
   return {
     publish(service, route) {
       const current = routes.get(service);

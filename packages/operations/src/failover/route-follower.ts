@@ -10,7 +10,7 @@ import {
   withDeadline,
 } from '@holdfast/foundation';
 import { FailoverTimeoutError, RouteExpiredError } from './errors.ts';
-import type { Route, ServiceDiscovery } from './failover.ts';
+import type { FailoverRoute, ServiceDiscovery } from './failover.ts';
 
 /** Options of `followRoute`. All times in milliseconds. */
 export interface RouteFollowerOptions {
@@ -31,7 +31,7 @@ export interface RouteFollowerOptions {
 /** A writer's view of the route. */
 export interface RouteFollower {
   /** The route, for one write. @throws RouteExpiredError when it may be over */
-  current(): Route;
+  current(): FailoverRoute;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -51,7 +51,7 @@ export function followRoute(options: RouteFollowerOptions): RouteFollower {
   const resolved = parseOptions('followRoute', schema, options);
   const { service, discovery, intervalMs, callTimeoutMs, ttlMs, clock } = resolved;
   const closing = new AbortController();
-  let route: Route | undefined;
+  let route: FailoverRoute | undefined;
   let trustedUntilMs = -Infinity;
   let timer: Timer | undefined;
   let reading = Promise.resolve();

@@ -22,7 +22,7 @@ export interface Patient {
 }
 
 /** What everybody's state allows at the moment. */
-export interface HealingLimits {
+interface HealingLimits {
   readonly isHeld: boolean;
   readonly isFleetWide: boolean;
   readonly isTargetBusy: boolean;

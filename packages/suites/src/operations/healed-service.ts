@@ -8,7 +8,7 @@ import {
 } from '@holdfast/operations/simulator';
 
 /** One world of a comparison. */
-export interface HealedWorld {
+interface HealedWorld {
   readonly seed: number;
   readonly isHealed: boolean;
   /** How many incidents begin within the first twelve minutes. */

@@ -2,7 +2,7 @@ import type { PostgresQuery } from '@holdfast/operations';
 import { Client } from 'pg';
 
 /** One session that is opened anew after it was lost, as a member of a failover wants it. */
-export interface PostgresSession {
+interface PostgresSession {
   readonly query: PostgresQuery;
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { listOf, recordOf } from '../../options/collections.ts';
 import { ALERT_LEVELS, type AlertLevel, type AlertSignal } from '../alerts.ts';
 
 /** One number of a metric, with its labels. */
-export interface MetricSample {
+export interface RuleSample {
   readonly name: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly value: number;
@@ -81,7 +81,7 @@ export interface RuleEvaluator {
    * @param samples the current metrics.
    * @param nowMs a monotonic time.
    */
-  evaluate(samples: readonly MetricSample[], nowMs: number): AlertSignal[];
+  evaluate(samples: readonly RuleSample[], nowMs: number): AlertSignal[];
 }
 
 /** A series that meets a rule's condition. */
@@ -120,7 +120,7 @@ export function createRuleEvaluator(rules: readonly AlertRule[]): RuleEvaluator 
 }
 
 /** The alerts for which the rule's condition holds now. */
-function holding(rule: ResolvedAlertRule, samples: readonly MetricSample[]): AlertSignal[] {
+function holding(rule: ResolvedAlertRule, samples: readonly RuleSample[]): AlertSignal[] {
   const wanted = Object.entries(rule.labels);
   const series = samples.filter(
     ({ name, labels }) =>

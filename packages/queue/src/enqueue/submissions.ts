@@ -6,9 +6,9 @@ import type { RemainingDelays } from '../state/remaining-delays.ts';
 import { withTrace } from '../tracing/trace-attributes.ts';
 import type { TraceCarrier } from '../tracing/tracing.ts';
 import { waitOf, windowsOf } from '../windows/window-options.ts';
-import { attributesOf } from './job-options.ts';
-import { checkJobId, checkTopic, serializePayload } from './payload.ts';
-import { routingOf } from './scheduling.ts';
+import { attributesOf } from '../producer/job-options.ts';
+import { checkJobId, checkTopic, serializePayload } from '../producer/payload.ts';
+import { routingOf } from '../producer/scheduling.ts';
 
 interface SubmissionDeps {
   readonly backend: QueueBackend;
