@@ -53,7 +53,7 @@ test('a wall clock that is set back before a restart delays nothing', async () =
 test('a compacted log says the same as the whole', async () => {
   let world = await openWorld({ duties: { backup: { everyMs: 86_400_000 } } });
   const random = seededRandom(18);
-  for (let change = 0; change < 2_500; change += 1) {
+  for (let change = 0; change < 6_000; change += 1) {
     const labels = { host: String(Math.floor(random() * 400)) };
     await world.manager.receive({
       name: 'Errors',
@@ -66,8 +66,7 @@ test('a compacted log says the same as the whole', async () => {
   await world.manager.receive(down);
   await world.advance(310_000);
   const before = { ...world.manager.getStats(), incidents: world.manager.incidents() };
-  const records = world.journal.getStats().records;
-  expect(records).toBeLessThan(2_000);
+  expect(world.journal.first).toBeGreaterThan(1);
   world = await world.restart();
   const { firing, undelivered } = world.manager.getStats();
   expect({ firing, undelivered, incidents: world.manager.incidents() }).toEqual({

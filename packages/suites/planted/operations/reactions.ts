@@ -19,9 +19,9 @@ export const operationsReactionBugs: readonly PlantedBug[] = [
     tests: { path: `${ALERTS}/restart`, name: 'neither repeats nor loses' },
   },
   {
-    name: 'a compacted log of alerts forgets what is on its way',
+    name: 'a compacted log of alerts forgets what fires',
     file: 'packages/operations/src/alerts/notification-log.ts',
-    sound: "for (const [key, delivery] of state.pending) items.push(['pending', key, delivery]);",
+    sound: "for (const alert of state.alerts.values()) items.push(['alert', alert]);",
     broken: '',
     tests: { path: `${ALERTS}/restart`, name: 'a compacted log' },
   },
