@@ -48,6 +48,20 @@ export const queueSharingBugs: readonly PlantedBug[] = [
     tests: { path: LIMITS, name: 'share two slots' },
   },
   {
+    name: 'a job that waits under a limit starts although it was cancelled',
+    file: 'packages/queue/src/limits/limited-subscription.ts',
+    sound: 'if (ended.length > 0) await this.#inner.acknowledge(ended);',
+    broken: 'ended.length = 0;',
+    tests: { path: CONTRACT, name: 'never starts once it is cancelled' },
+  },
+  {
+    name: 'a job that waits under a limit starts although its topic is paused',
+    file: 'packages/queue/src/limits/limited-subscription.ts',
+    sound: 'return isPaused;',
+    broken: 'return isPaused && false;',
+    tests: { path: CONTRACT, name: 'nor while its topic is paused' },
+  },
+  {
     name: 'a job that has expired is dropped without a word',
     file: 'packages/queue/src/windows/expiry.ts',
     sound: 'if (dropped.delete(delivery.handle)) report(delivery, deps);',

@@ -1,4 +1,7 @@
-import type { Job } from '../queue.ts';
+import type { Job, Queue } from '../queue.ts';
+
+/** Long enough for a consumer to take what it must not take. */
+const A_WHILE_MS = 400;
 
 /** A handler that collects the jobs, and a promise for their number. */
 export function collect(): {
@@ -22,4 +25,13 @@ export function collect(): {
       }
     },
   };
+}
+
+/** Resolves when jobs of another topic, enqueued now, have been handled after a while. */
+export async function aWhile(queue: Queue): Promise<void> {
+  const { take, reached } = collect();
+  const consumer = queue.process('a-while', take);
+  await queue.enqueue('a-while', 1, { delayMs: A_WHILE_MS });
+  await reached(1);
+  await consumer.close();
 }

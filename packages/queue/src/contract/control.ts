@@ -4,21 +4,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
 import type { Queue } from '../queue.ts';
-import { collect } from './collect.ts';
+import { aWhile, collect } from './collect.ts';
 import type { DeclareTest, OpenContractQueue } from './guarantees.ts';
 
 const HOUR_MS = 3_600_000;
-/** Long enough for a consumer to take what it must not take. */
-const A_WHILE_MS = 400;
-
-/** Resolves when jobs of another topic, enqueued now, have been handled after a while. */
-async function aWhile(queue: Queue): Promise<void> {
-  const { take, reached } = collect();
-  const consumer = queue.process('a-while', take);
-  await queue.enqueue('a-while', 1, { delayMs: A_WHILE_MS });
-  await reached(1);
-  await consumer.close();
-}
 
 async function untilNonePending(queue: Queue, topic: string): Promise<void> {
   while ((await queue.inspect(topic).counts()).pending > 0) await nextTurn();

@@ -25,7 +25,7 @@ import {
   honoursWaitingJobs,
 } from './handling.ts';
 import { honoursMissingResults, honoursProgress, honoursResults } from './results.ts';
-import { honoursLimits } from './sharing/limits.ts';
+import { honoursLimitedControl, honoursLimits } from './sharing/limits.ts';
 import { honoursSchedules } from './sharing/schedules.ts';
 import { honoursDebounce, honoursExpiry } from './sharing/windows.ts';
 
@@ -66,6 +66,8 @@ export function honoursQueueContract(
   group('redriving', () => honoursRedrive(openUp, test));
   group('schedules', () => honoursSchedules(openUp, testFor('schedules')));
   group('limits', () => honoursLimits(openUp, testFor('limits')));
+  const forBoth = testFor(without.includes('limits') ? 'limits' : 'full-control');
+  group('control under limits', () => honoursLimitedControl(openUp, forBoth));
   group('debounce', () => honoursDebounce(openUp, testFor('debounce')));
   group('expiry', () => honoursExpiry(openUp, testFor('expiry')));
   group('waiting jobs', () => honoursWaitingJobs(openUp, test));

@@ -69,6 +69,10 @@ class LimitedSubscription implements Subscription {
       await this.#untilFreed(Math.min(inMs, waitMs), signal);
     }
     if (signal?.aborted === true) return [];
+    if (await this.#isPausedByControl()) {
+      await this.#untilFreed(untilMs - clock.now(), signal);
+      return [];
+    }
     const granted = await this.#grant(max);
     const room = max - granted.length - this.#held.size;
     if (granted.length > 0 || room <= 0 || this.#isTopicLimited) return granted;
@@ -136,6 +140,16 @@ class LimitedSubscription implements Subscription {
     const ended = [...this.#running.keys()].filter((handle) => !held.includes(handle));
     await this.#end(ended);
     await this.#inner.close(held);
+  }
+
+  /** The consumer does not know what is held here: removes what was cancelled. @returns whether the topic is paused. */
+  async #isPausedByControl(): Promise<boolean> {
+    if (this.#held.size === 0) return false;
+    const { isPaused, cancelled } = await this.control([...this.#held.keys()]);
+    const ended = cancelled.filter((handle) => this.#held.has(handle));
+    if (ended.length > 0) await this.#inner.acknowledge(ended);
+    for (const handle of ended) this.#held.delete(handle);
+    return isPaused;
   }
 
   /** @returns those that need no leave, because they will not start. */

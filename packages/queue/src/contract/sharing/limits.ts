@@ -1,10 +1,13 @@
+// Not the global one, which a test may fake.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
 import type { QueueBackend } from '../../backend.ts';
 import type { LimitStore, LimitedSlot, StartPermit } from '../../limits/limit-store.ts';
-import { collect } from '../collect.ts';
+import { aWhile, collect } from '../collect.ts';
 import type { DeclareTest, OpenContractQueue } from '../guarantees.ts';
 import { PARTS } from '../jobs.ts';
+import type { Job } from '../../queue.ts';
 
 const { TOPIC, LEASE_MS } = PARTS;
 const NONE = { perSecond: 0, running: 0 };
@@ -73,6 +76,42 @@ export function honoursLimits(openUp: OpenContractQueue, test: DeclareTest): voi
     expect(start({ maxRunning: 0 })).toThrow(refused('limits.maxRunning'));
     expect(start({ maxPerSecond: -1 })).toThrow(refused('limits.maxPerSecond'));
     expect(start({ perKey: { of: () => 'key' } })).toThrow(refused('limits.perKey'));
+  });
+}
+
+/** A job that waits under a limit is controlled as any other that a consumer holds. */
+export function honoursLimitedControl(openUp: OpenContractQueue, test: DeclareTest): void {
+  test('a job that waits under a limit never starts once it is cancelled, nor while its topic is paused', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    const end = Promise.withResolvers<undefined>();
+    const handler = async (job: Job): Promise<void> => {
+      take(job);
+      await end.promise;
+    };
+    const ids = ['a', 'b', 'c'];
+    await queue.enqueueMany(
+      'limited',
+      ids.map((jobId) => ({ payload: jobId, jobId })),
+    );
+    queue.process('limited', handler, { concurrency: 3, limits: { maxRunning: 1 } });
+    await reached(1);
+    const topic = queue.inspect('limited');
+    while ((await topic.counts()).pending < ids.length) await nextTurn();
+    const [cancelled = '', left = ''] = ids.filter((id) => id !== jobs[0]?.id);
+    expect(await queue.cancel('limited', cancelled)).toMatchObject({ outcome: 'aborting' });
+    expect(await queue.pause('limited')).toMatchObject({ outcome: 'paused' });
+    end.resolve(undefined);
+    await aWhile(queue);
+    expect(jobs).toHaveLength(1);
+    await queue.resume('limited');
+    await reached(2);
+    const { waiting, pending, delayed, dead } = await topic.counts();
+    expect({ waiting, delayed, dead }).toEqual({ waiting: 0, delayed: 0, dead: 0 });
+    expect(pending).toBeLessThanOrEqual(1);
+    expect(jobs[1]?.id).toBe(left);
+    await aWhile(queue);
+    expect(jobs).toHaveLength(2);
   });
 }
 
