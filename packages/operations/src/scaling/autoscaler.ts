@@ -16,6 +16,7 @@ import type { Autoscaler, AutoscalerEvents, ScalingMetric, ScalingTarget } from 
 
 /** Options of `createAutoscaler`. All times in milliseconds. */
 export interface AutoscalerOptions extends ScalingOptions {
+  /** What is scaled. */
   target: ScalingTarget;
   /** The current metrics. One that fails is one that is missing. */
   metrics: (options: { readonly signal: AbortSignal }) => Promise<readonly ScalingMetric[]>;

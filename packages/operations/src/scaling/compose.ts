@@ -15,6 +15,7 @@ export interface ComposeTargetOptions {
   service: string;
   /** The compose file. */
   file: string;
+  /** Runs `docker`. */
   run: RunCommand;
 }
 

@@ -8,7 +8,9 @@ import type { ScalingTarget } from './scaling.ts';
 export interface KubernetesTargetOptions {
   /** `kubeConfig.makeApiClient(AppsV1Api)`. */
   api: AppsV1Api;
+  /** The namespace of the workload. */
   namespace: string;
+  /** Its name. */
   name: string;
   /** Default `'deployment'`. */
   kind?: 'deployment' | 'statefulset';

@@ -11,6 +11,7 @@ import type { ScalingMetric, ScalingRecommendation } from './scaling.ts';
 export interface ScalingOptions {
   /** Default 1. */
   min?: number;
+  /** The most replicas. */
   max: number;
   /** How far off its target a metric may be without a change, as a share. Default 0.1. */
   tolerance?: number;
