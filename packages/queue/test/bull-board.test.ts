@@ -35,6 +35,7 @@ interface ShownQueue {
 
 /** Fastify's plugin for files requires a module of ECMAScript, which Jest can only on a Node that has this method. */
 const isRequirable = 'hasAsyncGraph' in vm.SourceTextModule.prototype;
+// Node has no such method before 24.9.
 const onBoard = isRequirable ? test : test.skip;
 
 const closers: (() => Promise<unknown>)[] = [];
