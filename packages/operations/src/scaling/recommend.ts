@@ -70,6 +70,9 @@ export function createScalingRecommender(options: ScalingOptions): ScalingRecomm
     wishes.filter(({ atMs }) => atMs >= nowMs - ms).map(({ replicas }) => replicas);
   return {
     recommend(current, metrics, nowMs) {
+      if (!Number.isSafeInteger(current) || current < 0) {
+        throw new InvalidOptionError('recommend', 'current', current, 'a whole number from 0');
+      }
       const wanted = wish(current, metrics, tolerance);
       const isMissing =
         metrics.some((metric) => metric.current === undefined) || metrics.length === 0;
@@ -83,7 +86,8 @@ export function createScalingRecommender(options: ScalingOptions): ScalingRecomm
       const named = wanted.metric === undefined ? {} : { metric: wanted.metric };
       if (bounded > current) {
         const steady = Math.min(...within(stabilizeUpMs, nowMs));
-        const most = Math.ceil(current * resolved.maxUpFactor);
+        // From nothing a factor leads nowhere.
+        const most = Math.max(min, Math.ceil(current * resolved.maxUpFactor));
         const replicas = Math.min(most, Math.max(steady, current), max);
         return { replicas, reason: replicas > current ? 'up' : 'stabilizing', ...named };
       }

@@ -69,6 +69,22 @@ test('more than the maximum goes down to it at once, and less than the minimum u
   expect(recommender.recommend(2, [cpu(0.1)], 1)).toMatchObject({ replicas: 3, reason: 'up' });
 });
 
+test('from no replicas at all it goes up to the minimum', () => {
+  const recommender = createScalingRecommender({ min: 2, max: 30 });
+  expect(recommender.recommend(0, [cpu(undefined)], 0)).toMatchObject({
+    replicas: 2,
+    reason: 'up',
+  });
+  expect(recommender.recommend(0, [cpu(0)], 1)).toMatchObject({ replicas: 2, reason: 'up' });
+});
+
+test.each([NaN, -1, 1.5, Infinity])('%p is no number of replicas', (current) => {
+  const recommender = createScalingRecommender({ max: 30 });
+  expect(() => recommender.recommend(current, [cpu(0.5)], 0)).toThrow(
+    /current .*whole number from 0/,
+  );
+});
+
 test('what cannot be a metric or a bound is refused', () => {
   expect(() => createScalingRecommender({ min: 5, max: 3 })).toThrow(
     expect.objectContaining({ field: 'min' }),
