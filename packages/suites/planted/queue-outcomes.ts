@@ -14,6 +14,13 @@ export const queueOutcomeBugs: readonly PlantedBug[] = [
     tests: { path: CONTRACT, name: 'what a handler returns is the result' },
   },
   {
+    name: 'a dead letter takes rights to the keys of outcomes that nobody keeps',
+    file: 'packages/queue/src/redis/subscription/subscription.ts',
+    sound: 'const keys = kept === undefined ? [dead] : [dead, result(id), settled(id), news];',
+    broken: 'const keys = [dead, result(id), settled(id), news];',
+    tests: { path: 'redis-failover/consumers/forbidden', name: 'needs no others' },
+  },
+  {
     name: 'an outcome that Redis has confirmed is forgotten at once',
     file: 'packages/queue/src/outcomes/outcome-keeper.ts',
     sound: 'return this.#unconfirmed.get(name) ?? this.#recent.get(name);',

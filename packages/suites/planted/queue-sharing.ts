@@ -69,6 +69,13 @@ export const queueSharingBugs: readonly PlantedBug[] = [
     tests: { path: CONTRACT, name: 'has expired is not handled' },
   },
   {
+    name: 'an expired job that another consumer has taken over is reported by both',
+    file: 'packages/queue/src/windows/expiry.ts',
+    sound: 'for (const handle of recovered.lost) dropped.delete(handle);',
+    broken: '',
+    tests: { path: 'packages/queue/test/windows/expiry', name: 'not reported by both' },
+  },
+  {
     name: 'jobs of two windows that arrive at once are merged',
     file: 'packages/queue/src/redis/scripts/debounce-script.ts',
     sound: 'if not since or math.abs(since) >= debounce.windowMs then return false end',

@@ -64,12 +64,12 @@ export async function redriveDeadLetters(
   limit: number,
   ids: readonly string[],
 ): Promise<number> {
-  const keys = [stream, dead, result(''), settled('')];
+  const keys = [stream, dead];
   let redriven = 0;
   let from = '-';
   let last = '';
   while (from !== '' && redriven < limit) {
-    const args = [limit - redriven, from, last, ...ids];
+    const args = [limit - redriven, from, last, result(''), settled(''), ...ids];
     const reply = await connection.call((client) => runScript(client, redriveScript, keys, args));
     const step = parseRedriveStep(reply);
     redriven += step.redriven;

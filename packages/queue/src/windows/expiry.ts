@@ -50,6 +50,8 @@ export function droppingExpired(subscription: Subscription, deps: ExpiryDeps): S
     async recover(held, ...args) {
       const all = dropped.size === 0 ? held : [...held, ...dropped.keys()];
       const recovered = await subscription.recover(all, ...args);
+      // Its new consumer drops it, and reports that.
+      for (const handle of recovered.lost) dropped.delete(handle);
       return { ...recovered, deliveries: await withoutExpired(recovered.deliveries) };
     },
     acknowledge: (...handled) => subscription.acknowledge(...handled),

@@ -146,15 +146,16 @@ return {remembered, resent, refused, poison, outcomes, unpack(known)}
  * Redrives dead letters: adds them as jobs again, with their ids and the reasons of their failures. Ends after some of
  * them; run it again from where it ended.
  *
- *   KEYS  1 stream   2 dead letters   3, 4 what the keys of outcomes and their marks begin with
- *   ARGV  1 limit   2 where to begin, '-' at first   3 the last entry to read, '' at first   4.. ids; none for all
+ *   KEYS  1 stream   2 dead letters
+ *   ARGV  1 limit   2 where to begin, '-' at first   3 the last entry to read, '' at first   4, 5 what the keys of
+ *         outcomes and their marks begin with   6.. ids; none for all
  *   Returns { their number, where to begin next or '' at the end, the last entry to read }
  */
 export const redriveScript: LuaScript = script(`
 ${routingLua}
 local limit, from, last = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local wanted, redriven, read, bytes = {}, 0, 0, 0
-for i = 4, #ARGV do wanted[ARGV[i]] = true end
+for i = 6, #ARGV do wanted[ARGV[i]] = true end
 if last == '' then
   -- A job that fails again meanwhile is behind this entry.
   local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
@@ -165,14 +166,15 @@ while from ~= '' and redriven < limit and read < ${MAX_STEP_ENTRIES} and bytes <
   if entry then
     local of = {}
     for i = 1, #entry[2], 2 do of[entry[2][i]] = entry[2][i + 1] end
-    if #ARGV == 3 or wanted[of.id] then
+    if #ARGV == 5 or wanted[of.id] then
       local history = cjson.decode(of.history or '[]')
       history[#history + 1] = of.reason
       -- Whoever redrives a job wants it to run, whatever its age.
       of.at = string.gsub(of.at, '~%d+', '')
       redis.call('XADD', streamOf(KEYS[1], of.at), '*', 'id', of.id, 'at', of.at, 'payload', of.payload, 'history', cjson.encode(history))
       redis.call('XDEL', KEYS[2], entry[1])
-      redis.call('DEL', KEYS[3] .. of.id, KEYS[4] .. of.id)
+      -- Who may not use these keys has kept no outcomes.
+      redis.pcall('DEL', ARGV[4] .. of.id, ARGV[5] .. of.id)
       redriven = redriven + 1
     end
     read, bytes = read + 1, bytes + #of.payload

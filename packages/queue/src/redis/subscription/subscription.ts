@@ -285,7 +285,8 @@ export class RedisSubscription implements Subscription {
     const outcome = [kept?.ttlMs ?? 0, kept?.outcome ?? ''];
     const args = [entry, this.#options.maxDeadLetters, ...outcome, ...letter];
     const { dead, result, settled, news } = this.#keys;
-    const keys = [dead, result(id), settled(id), news];
+    // A user that keeps no outcomes needs no rights to their keys.
+    const keys = kept === undefined ? [dead] : [dead, result(id), settled(id), news];
     await this.#runInGroup(subqueue, deadLetterScript, args, keys);
     this.#subqueues.jobDone();
   }

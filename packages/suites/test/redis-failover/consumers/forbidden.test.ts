@@ -86,11 +86,16 @@ test.each<[string, readonly string[], (queue: Queue) => boolean]>([
 test('a queue whose user may use all keys of its topic needs no others', async () => {
   await withQueue(allKeysBut(), async (queue, fixture) => {
     const dead = nextEvent(queue, 'dead-lettered');
-    queue.process(TOPIC, () => Promise.reject(new Error('as it should')), { maxAttempts: 1 });
+    const consumer = queue.process(TOPIC, () => Promise.reject(new Error('as it should')), {
+      maxAttempts: 1,
+    });
     await queue.enqueue(TOPIC, 1, { jobId: 'one', priority: 'high' });
     await dead;
     await fixture.untilHandled(TOPIC);
     expect(queue.health().level).toBe('healthy');
+    await consumer.close();
+    expect(await queue.deadLetters(TOPIC).redrive()).toBe(1);
+    expect(await queue.inspect(TOPIC).counts()).toMatchObject({ waiting: 1, dead: 0 });
   });
 });
 
