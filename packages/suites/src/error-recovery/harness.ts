@@ -27,6 +27,7 @@ import { type Stage, openStage } from '@holdfast/stage';
 import { waitUntil } from '../wait-until.ts';
 import { SMALL_SITE, type ScriptedEdit, answerOf, defaultEdit } from './edits.ts';
 import { GitSide } from './git-side.ts';
+import { HeldModel } from './held-model.ts';
 import type { BuildFault } from './stub-build-main.ts';
 import {
   SESSIONS_BUCKET,
@@ -62,7 +63,8 @@ type SiteStage = Stage<{
 
 const REPOSITORY = 'site';
 const LEASE_MS = 400;
-const WITHIN_MS = 30_000;
+/** A busy machine takes many times what a quiet one does. */
+const WITHIN_MS = 90_000;
 
 /**
  * The publish pipeline on real servers: git over HTTP, S3, an emulated model. Its workers are runners of this process
@@ -77,6 +79,7 @@ export class ErrorRecoveryHarness {
   readonly owner: S3Client;
   readonly runs = new MemoryRunStore();
   readonly #scripts: Map<string, readonly ScriptedEdit[]>;
+  readonly #held: HeldModel;
   readonly #buckets = new Set<string>();
   readonly #workers: TestWorker[] = [];
   readonly #more: Partial<WorkerOptions>;
@@ -84,13 +87,14 @@ export class ErrorRecoveryHarness {
 
   private constructor(
     stage: SiteStage,
-    claude: ClaudeServer,
+    { claude, held }: { readonly claude: ClaudeServer; readonly held: HeldModel },
     scripts: Map<string, readonly ScriptedEdit[]>,
     more: Partial<WorkerOptions>,
   ) {
     this.stage = stage;
     this.#scripts = scripts;
     this.claude = claude;
+    this.#held = held;
     this.#more = more;
     this.git = new GitSide(stage.git.repository(REPOSITORY).url);
     this.directory = mkdtempSync(join(tmpdir(), 'holdfast-error-recovery-'));
@@ -102,7 +106,9 @@ export class ErrorRecoveryHarness {
     site: Readonly<Record<string, string>> = SMALL_SITE,
   ): Promise<ErrorRecoveryHarness> {
     const scripts = new Map<string, readonly ScriptedEdit[]>();
+    const held = new HeldModel();
     const claude = await createClaudeServer({
+      clock: held.clock,
       answer: (prompt) => {
         const [instruction = ''] = prompt.split('\n', 1);
         return answerOf(instruction, scripts.get(instruction) ?? defaultEdit(instruction));
@@ -113,7 +119,7 @@ export class ErrorRecoveryHarness {
       s3: { accounts: [WORKER_ACCOUNT] },
       mode: 'local',
     });
-    const harness = new ErrorRecoveryHarness(stage, claude, scripts, more);
+    const harness = new ErrorRecoveryHarness(stage, { claude, held }, scripts, more);
     for (const key of ['faults', 'work']) await mkdir(join(harness.directory, key));
     await harness.git.push('main', site, 'the site');
     await harness.createBucket(SESSIONS_BUCKET);
@@ -123,6 +129,23 @@ export class ErrorRecoveryHarness {
   /** What the model answers to an instruction. */
   script(instruction: string, files: readonly ScriptedEdit[]): void {
     this.#scripts.set(instruction, files);
+  }
+
+  /**
+   * The model answers nothing while the work runs, or until it releases it: what the work does comes before the build,
+   * on however slow a machine.
+   */
+  async holdModel<Value>(work: (release: () => void) => Promise<Value>): Promise<Value> {
+    const release = (): void => {
+      this.claude.clearMocks();
+      this.#held.release();
+    };
+    this.claude.mockClaudeDelay(this.#held.delayMs);
+    try {
+      return await work(release);
+    } finally {
+      release();
+    }
   }
 
   workerOptions(name: string): WorkerOptions {

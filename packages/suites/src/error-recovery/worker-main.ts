@@ -8,13 +8,21 @@ export interface WorkerProcessOptions {
   readonly databaseUrl: string;
   readonly leaseMs: number;
   readonly pollMs: number;
-  /** The stage after which it ends itself as kill -9 would. */
-  readonly dieAfter: string | null;
 }
 
-const { worker, databaseUrl, leaseMs, pollMs, dieAfter }: WorkerProcessOptions = JSON.parse(
+/** Sent to a worker process: the stage after which it ends itself as kill -9 would. */
+export interface DieAfter {
+  readonly dieAfter: string;
+}
+
+const { worker, databaseUrl, leaseMs, pollMs }: WorkerProcessOptions = JSON.parse(
   process.argv[2] ?? '{}',
 );
+let dieAfter: string | undefined;
+process.on('message', (message: DieAfter) => {
+  ({ dieAfter } = message);
+  process.send?.('armed');
+});
 const { pipeline } = openWorker(worker);
 pipeline.on('log', (log) => {
   if (dieAfter === log.message && log.kind === 'stage-done') process.kill(process.pid, 'SIGKILL');

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { systemClock } from '@holdfast/foundation';
 import type { SessionLog } from '@holdfast/publisher';
-import type { WorkerProcessOptions } from './worker-main.ts';
+import type { DieAfter, WorkerProcessOptions } from './worker-main.ts';
 
 /** How a process ended. */
 interface ProcessEnding {
@@ -17,6 +17,8 @@ export interface WorkerProcess {
   /** Resolves once it takes runs. */
   readonly opened: Promise<unknown>;
   readonly ended: Promise<ProcessEnding>;
+  /** Resolves once it knows that it is to end itself after that stage. */
+  dieAfter(stage: string): Promise<void>;
   kill(): Promise<void>;
 }
 
@@ -39,13 +41,20 @@ export function startWorkerProcess(
     signal,
     atMs: systemClock.now(),
   }));
-  child.on('message', (message: SessionLog | 'open') => {
+  const armed = Promise.withResolvers<void>();
+  child.on('message', (message: SessionLog | 'open' | 'armed') => {
     if (message === 'open') opened.resolve();
+    else if (message === 'armed') armed.resolve();
     else onLog(message, systemClock.now());
   });
   return {
     opened: opened.promise,
     ended,
+    async dieAfter(stage) {
+      const order: DieAfter = { dieAfter: stage };
+      child.send(order);
+      await armed.promise;
+    },
     async kill() {
       child.kill('SIGKILL');
       await ended;

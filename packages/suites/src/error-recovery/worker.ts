@@ -25,6 +25,9 @@ export interface WorkerOptions {
   readonly buildTimeoutMs?: number;
   readonly buildMaxMemoryBytes?: number;
   readonly openDurationMs?: number;
+  readonly modelTimeoutMs?: number;
+  readonly modelIdleTimeoutMs?: number;
+  readonly storeTimeoutMs?: number;
   readonly maxRounds?: number;
 }
 
@@ -33,7 +36,6 @@ export const WORKER_ACCOUNT = { accessKeyId: 'worker', secretAccessKey: 'worker-
 /** The bucket with the states of sessions. */
 export const SESSIONS_BUCKET = 'sessions';
 const GIT_USER = 'publisher';
-const REQUEST_TIMEOUT_MS = 3_000;
 const STUB = join(import.meta.dirname, 'stub-build-main.ts');
 
 /** The bucket of a client's site. */
@@ -67,7 +69,7 @@ export function openWorker(options: WorkerOptions): {
 } {
   const client = s3Client(options.s3Url, WORKER_ACCOUNT);
   const storeOf = (bucket: string): ReturnType<typeof createS3SiteStore> =>
-    createS3SiteStore({ client, bucket, requestTimeoutMs: REQUEST_TIMEOUT_MS });
+    createS3SiteStore({ client, bucket, requestTimeoutMs: options.storeTimeoutMs ?? 5_000 });
   const credentials = createCredentialHolder(gitCredential(options.gitPassword));
   const { build } = options;
   const pipeline = createPublishPipeline({
@@ -78,8 +80,8 @@ export function openWorker(options: WorkerOptions): {
       apiKey: () => options.claudeKey,
       baseUrl: options.claudeUrl,
       model: 'claude-test',
-      timeoutMs: 2_000,
-      idleTimeoutMs: 700,
+      timeoutMs: options.modelTimeoutMs ?? 60_000,
+      idleTimeoutMs: options.modelIdleTimeoutMs ?? 30_000,
       initialDelayMs: 50,
       maxDelayMs: 2_000,
       maxAttempts: 8,

@@ -8,7 +8,6 @@ const MIB = 1_048_576;
 let harness: ErrorRecoveryHarness;
 beforeAll(async () => {
   harness = await ErrorRecoveryHarness.open({
-    buildTimeoutMs: 4_000,
     buildMaxMemoryBytes: 400 * MIB,
   });
 }, STAGE_OPEN_TIMEOUT_MS);
@@ -53,9 +52,11 @@ test('a build that fails with all its pages written deploys none of them', async
 
 test('a build that hangs is ended at its deadline with all that it started', async () => {
   harness.script('Hang', [{ path: 'build.json', content: 'BUILD_HANG' }]);
+  await harness.replaceWorker({ buildTimeoutMs: 2_000 });
   const session = await harness.createTestSession({ instruction: 'Hang' });
   const state = await harness.waitForStatus(session.sessionId, ['failed']);
-  expect(state.lastError).toContain('stopped after 4000 ms');
+  expect(state.lastError).toContain('stopped after 2000 ms');
+  await harness.replaceWorker();
 });
 
 test('a build that runs out of memory is ended, the worker is not, and the failure says so', async () => {

@@ -4,13 +4,16 @@ import { ErrorRecoveryHarness } from '../../src/error-recovery/harness.ts';
 
 let harness: ErrorRecoveryHarness;
 beforeAll(async () => {
-  harness = await ErrorRecoveryHarness.open();
+  harness = await ErrorRecoveryHarness.open({
+    modelTimeoutMs: 3_000,
+    modelIdleTimeoutMs: 1_500,
+  });
 }, STAGE_OPEN_TIMEOUT_MS);
 afterEach(() => harness.claude.clearMocks());
 afterAll(() => harness.close());
 
 test('handles Claude API timeouts: it is tried again after a pause, and succeeds when they end', async () => {
-  harness.claude.mockClaudeDelay(30_000);
+  harness.claude.mockClaudeDelay(600_000);
   const session = await harness.createTestSession({ instruction: 'Complex task requiring Claude' });
   const [late] = await harness.waitForLog('claude-timeout', session);
   expect(late?.message).toContain('Claude request timeout');

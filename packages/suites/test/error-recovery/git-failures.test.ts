@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { STAGE_OPEN_TIMEOUT_MS } from '@holdfast/stage';
 import { page } from '../../src/error-recovery/edits.ts';
-import { ErrorRecoveryHarness } from '../../src/error-recovery/harness.ts';
+import { ErrorRecoveryHarness, type TestSession } from '../../src/error-recovery/harness.ts';
 
 const SESSIONS_ON_ONE_BRANCH = 12;
 
@@ -12,6 +12,19 @@ beforeAll(async () => {
 afterEach(() => harness.stage.git.setFaults([]));
 afterAll(() => harness.close());
 
+/** A session that has read its branch, and waits for the model while something happens. */
+function begun(
+  instruction: string,
+  meanwhile: (session: TestSession) => unknown,
+): Promise<TestSession> {
+  return harness.holdModel(async () => {
+    const session = await harness.createTestSession({ instruction });
+    await harness.waitForLog('stage-done', session);
+    await meanwhile(session);
+    return session;
+  });
+}
+
 test('handles git push conflicts: both changes are in the history, and both are on the site', async () => {
   const chatThreadId = 'conflict-test';
   const first = await harness.createTestSession({
@@ -19,16 +32,17 @@ test('handles git push conflicts: both changes are in the history, and both are 
     instruction: 'Create initial content',
   });
   await harness.waitForS3Deployment(first);
-  // The second session has read the branch when somebody else pushes to it.
-  await harness.injectFailure('session-2', 'BUILD_WARNING');
-  harness.claude.mockClaudeDelay(1_500, { times: 1 });
-  const second = await harness.createTestSession({
-    chatThreadId,
-    clientId: first.clientId,
-    instruction: 'Make different changes',
+  const second = await harness.holdModel(async () => {
+    const session = await harness.createTestSession({
+      chatThreadId,
+      clientId: first.clientId,
+      instruction: 'Make different changes',
+    });
+    // It has read the branch when somebody else pushes to it.
+    await harness.waitForLog('stage-done', session);
+    await harness.pushDirectToGit(session.branch, { 'pages/external.html': page('external') });
+    return session;
   });
-  await harness.waitForLog('stage-done', second);
-  await harness.pushDirectToGit(second.branch, { 'pages/external.html': page('external') });
   await harness.waitForLog('git-rebasing', second);
   await harness.waitForLog('git-push-complete', second);
   await harness.waitForS3Deployment(second);
@@ -47,10 +61,9 @@ test('handles git push conflicts: both changes are in the history, and both are 
 test('a true conflict goes to a side branch, with the files in the state of the session', async () => {
   const instruction = 'Rewrite the start page';
   harness.script(instruction, [{ path: 'pages/index.html', content: page('mine') }]);
-  harness.claude.mockClaudeDelay(1_500, { times: 1 });
-  const session = await harness.createTestSession({ instruction });
-  await harness.waitForLog('stage-done', session);
-  await harness.pushDirectToGit(session.branch, { 'pages/index.html': page('theirs') });
+  const session = await begun(instruction, ({ branch }) =>
+    harness.pushDirectToGit(branch, { 'pages/index.html': page('theirs') }),
+  );
   const state = await harness.waitForStatus(session.sessionId, ['conflict']);
   expect(state).toMatchObject({
     sideBranch: `conflict/${session.sessionId}.1`,
@@ -67,10 +80,9 @@ test('handles git authentication failures: work is saved locally, and a new cred
   await harness.stage.git.setFaults([
     { kind: 'credentials', service: 'push', username: 'publisher', password },
   ]);
-  harness.claude.mockClaudeDelay(1_000, { times: 1 });
-  const session = await harness.createTestSession({ instruction: 'Test auth failure' });
-  await harness.waitForLog('stage-done', session);
-  harness.worker.useGitPassword('invalid-token');
+  const session = await begun('Test auth failure', () =>
+    harness.worker.useGitPassword('invalid-token'),
+  );
   const [refused] = await harness.waitForLog('git-authentication-failed', session);
   expect(refused?.message).toBe('Authentication failed');
   await harness.waitForLog('git-saved-locally', session);
@@ -88,10 +100,9 @@ test('handles git authentication failures: work is saved locally, and a new cred
 });
 
 test('a remote that hangs is a timeout and no refusal, and a limit of requests is waited out', async () => {
-  harness.claude.mockClaudeDelay(1_000, { times: 1 });
-  const session = await harness.createTestSession({ instruction: 'Push to a hung remote' });
-  await harness.waitForLog('stage-done', session);
-  await harness.stage.git.setFaults([{ kind: 'slow', service: 'push', delayMs: 600_000 }]);
+  const session = await begun('Push to a hung remote', () =>
+    harness.stage.git.setFaults([{ kind: 'slow', service: 'push', delayMs: 600_000 }]),
+  );
   const [hung] = await harness.waitForLog('git-saved-locally', session);
   expect(hung?.message).toContain('does not answer');
   await harness.stage.git.setFaults([{ kind: 'status', service: 'push', status: 429, times: 1 }]);
@@ -102,10 +113,9 @@ test('a remote that hangs is a timeout and no refusal, and a limit of requests i
 });
 
 test('a hook that declines the push is a decision: nothing is tried again by itself', async () => {
-  harness.claude.mockClaudeDelay(1_000, { times: 1 });
-  const session = await harness.createTestSession({ instruction: 'Declined by a hook' });
-  await harness.waitForLog('stage-done', session);
-  await harness.stage.git.setFaults([{ kind: 'rejectPush', message: 'frozen' }]);
+  const session = await begun('Declined by a hook', () =>
+    harness.stage.git.setFaults([{ kind: 'rejectPush', message: 'frozen' }]),
+  );
   const state = await harness.waitForStatus(session.sessionId, ['failed']);
   expect(state.lastError).toContain('hook declined');
   expect(state.deadLetters).toMatchObject([{ stage: 'push', number: 1 }]);

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
 import type { DurableRunner } from '@holdfast/operations';
 import { createDbosRunner } from '@holdfast/operations/dbos';
@@ -28,7 +28,9 @@ let runner: DurableRunner<PipelineFunctions>;
 let pipeline: PublishPipeline;
 let service: SessionService;
 let closeClient: () => void;
-let processes: WorkerProcess[] = [];
+/** The process in charge: the next test kills the one that took over in this one. */
+let current: WorkerProcess | undefined;
+let onResumed: (atMs: number) => void = () => {};
 let numbers = 0;
 
 beforeAll(async () => {
@@ -49,12 +51,8 @@ beforeAll(async () => {
   service = createSessionService(pipeline, runner);
 }, STAGE_OPEN_TIMEOUT_MS);
 
-afterEach(async () => {
-  await Promise.all(processes.map(async (worker) => worker.kill()));
-  processes = [];
-});
-
 afterAll(async () => {
+  await current?.kill();
   service.close();
   await runner.close();
   closeClient();
@@ -62,24 +60,20 @@ afterAll(async () => {
   await harness.close();
 });
 
-async function start(
-  dieAfter: string | null,
-  { heapMib, onLog = () => {} }: { heapMib?: number; onLog?: (atMs: number) => void } = {},
-): Promise<WorkerProcess> {
+async function start(heapMib?: number): Promise<WorkerProcess> {
   numbers += 1;
   const worker = harness.workerOptions(`process-${numbers}`);
-  const options = { worker, databaseUrl, leaseMs: LEASE_MS, pollMs: POLL_MS, dieAfter };
-  const started = startWorkerProcess(
+  const options = { worker, databaseUrl, leaseMs: LEASE_MS, pollMs: POLL_MS };
+  current = startWorkerProcess(
     options,
     (log, atMs) => {
       harness.logs.push(log);
-      onLog(atMs);
+      onResumed(atMs);
     },
     heapMib,
   );
-  processes.push(started);
-  await started.opened;
-  return started;
+  await current.opened;
+  return current;
 }
 
 async function createSession(instruction: string): Promise<TestSession> {
@@ -93,14 +87,17 @@ async function createSession(instruction: string): Promise<TestSession> {
 test.each(STAGES)(
   'a process that is killed after %s is replaced within a lease and a second: published, committed and paid for once',
   async (stage) => {
-    const pace = watchPace();
     const paid = harness.claude.requests().length;
-    const doomed = await start(stage);
-    const resumed = Promise.withResolvers<number>();
+    const doomed = current ?? (await start());
+    await doomed.dieAfter(stage);
     const session = await createSession(`Killed after ${stage}`);
     const { signal, atMs } = await doomed.ended;
+    current = undefined;
     expect(signal).toBe('SIGKILL');
-    await start(null, { onLog: resumed.resolve });
+    const pace = watchPace();
+    const resumed = Promise.withResolvers<number>();
+    onResumed = resumed.resolve;
+    await start();
     const openedMs = systemClock.now();
     await harness.waitForS3Deployment(session);
     const slowness = Math.min(MAX_SLOWNESS, pace.stop());
@@ -119,16 +116,18 @@ test('recovers from a worker that runs out of memory: another resumes the sessio
   const instruction = 'Create 1000 large files';
   harness.script(instruction, [{ path: 'build.json', content: 'BUILD_LARGE' }]);
   const paid = harness.claude.requests().length;
-  const small = await start(null, { heapMib: SMALL_HEAP_MIB });
+  await current?.kill();
+  const small = await start(SMALL_HEAP_MIB);
   const session = await createSession(instruction);
   const ending = await small.ended;
   // Without a real end by memory this test proves nothing.
   expect(ending.signal ?? ending.code).toMatch(/SIGABRT|134/);
+  const pace = watchPace();
   const beganMs = systemClock.now();
-  await start(null);
+  await start();
   await service.resumeSession(session.sessionId);
   await harness.waitForS3Deployment(session);
-  expect(systemClock.now() - beganMs).toBeLessThan(30_000);
+  expect(systemClock.now() - beganMs).toBeLessThan(30_000 * pace.stop());
   expect(await harness.getGitCommits(session.branch)).toEqual([instruction, 'the site']);
   expect(harness.claude.requests().length - paid).toBe(1);
 });
