@@ -3,7 +3,7 @@ import type { PlantedBug } from '../planted-bug.ts';
 const CONTRACT = 'redis-failover/jobs/contract';
 const OUTAGES = 'redis-failover/control/outages';
 const MEMORY = 'packages/queue/test/contract';
-const MODEL = 'packages/queue/test/model/dispatch-model';
+const MODEL = 'packages/queue/test/model/enqueue-model';
 const CRASH_LOOPS = 'redis-failover/consumers/crash-loops';
 const SCRIPTS = 'packages/queue/src/redis/scripts';
 
