@@ -10,6 +10,7 @@ import { temporary } from '../temporary.ts';
 const PAGE = '<html><body>hello</body></html>';
 const MIB = 1_048_576;
 const ENDED_WITHIN_MS = 5_000;
+const POLL_MS = 10;
 
 /** It was killed: it ends soon, even on a busy machine, and may be a zombie that does nothing any more. */
 async function expectEnded(pid: string): Promise<void> {
@@ -21,7 +22,7 @@ async function expectEnded(pid: string): Promise<void> {
     }
   };
   const giveUpMs = systemClock.now() + ENDED_WITHIN_MS;
-  while (!isEnded() && systemClock.now() < giveUpMs) await sleep(systemClock, 10);
+  while (!isEnded() && systemClock.now() < giveUpMs) await sleep(systemClock, POLL_MS);
   expect(isEnded()).toBe(true);
 }
 
