@@ -1,11 +1,10 @@
 import type { Subscription } from '../backend.ts';
+import { forwardingTo } from './forwarding.ts';
 
 /** The subscription, which also reports that jobs have left the topic, so that there is room for others. */
 export function reportingRoom(subscription: Subscription, onFreed: () => void): Subscription {
   return {
-    whenConnected: (signal) => subscription.whenConnected(signal),
-    fetch: (...args) => subscription.fetch(...args),
-    recover: (...args) => subscription.recover(...args),
+    ...forwardingTo(subscription),
     async acknowledge(...args) {
       await subscription.acknowledge(...args);
       onFreed();
@@ -14,19 +13,5 @@ export function reportingRoom(subscription: Subscription, onFreed: () => void): 
       await subscription.deadLetter(...args);
       onFreed();
     },
-    ...(subscription.retryLater && {
-      retryLater: async (delivery, delayMs) =>
-        (await subscription.retryLater?.(delivery, delayMs)) ?? 'kept',
-    }),
-    ...(subscription.release && {
-      release: async (jobs) => {
-        await subscription.release?.(jobs);
-      },
-    }),
-    ...(subscription.control && {
-      control: async (held) =>
-        (await subscription.control?.(held)) ?? { isPaused: false, cancelled: [] },
-    }),
-    close: (held) => subscription.close(held),
   };
 }

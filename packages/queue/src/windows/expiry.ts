@@ -1,6 +1,7 @@
 import type { Clock, Emitter } from '@holdfast/foundation';
 import type { Delivery, Subscription } from '../backend.ts';
 import type { JobMemory } from '../consumer/job-memory.ts';
+import { forwardingTo } from '../producer/forwarding.ts';
 import type { QueueEvents } from '../state/queue-events.ts';
 
 interface ExpiryDeps {
@@ -45,7 +46,7 @@ export function droppingExpired(subscription: Subscription, deps: ExpiryDeps): S
     return worthRunning;
   };
   return {
-    whenConnected: (signal) => subscription.whenConnected(signal),
+    ...forwardingTo(subscription),
     fetch: async (...args) => withoutExpired(await subscription.fetch(...args)),
     async recover(held, ...args) {
       const all = dropped.size === 0 ? held : [...held, ...dropped.keys()];
@@ -54,22 +55,6 @@ export function droppingExpired(subscription: Subscription, deps: ExpiryDeps): S
       for (const handle of recovered.lost) dropped.delete(handle);
       return { ...recovered, deliveries: await withoutExpired(recovered.deliveries) };
     },
-    acknowledge: (...handled) => subscription.acknowledge(...handled),
-    deadLetter: (...letter) => subscription.deadLetter(...letter),
-    ...(subscription.retryLater && {
-      retryLater: async (delivery, delayMs) =>
-        (await subscription.retryLater?.(delivery, delayMs)) ?? 'kept',
-    }),
-    ...(subscription.release && {
-      release: async (jobs) => {
-        await subscription.release?.(jobs);
-      },
-    }),
-    ...(subscription.control && {
-      control: async (held) =>
-        (await subscription.control?.(held)) ?? { isPaused: false, cancelled: [] },
-    }),
-    close: (held) => subscription.close(held),
   };
 }
 
